@@ -1,0 +1,40 @@
+# syntax=docker/dockerfile:1
+# Two images from one build: `--target backend` (the default) and `--target backend-lambda`.
+
+FROM rust:1.95.0-slim-bookworm AS chef
+WORKDIR /src
+RUN cargo install --locked cargo-chef@0.1.78
+
+FROM chef AS planner
+COPY . .
+RUN cargo chef prepare --recipe-path recipe.json
+
+# Rebuilt only when Cargo.toml or Cargo.lock name other dependencies.
+FROM chef AS dependencies
+COPY --from=planner /src/recipe.json recipe.json
+RUN cargo chef cook --release --locked --package backend --package backend-lambda --recipe-path recipe.json
+
+FROM dependencies AS build
+COPY . .
+RUN cargo build --release --locked --package backend --package backend-lambda
+
+FROM gcr.io/distroless/cc-debian12:nonroot AS runtime
+LABEL org.opencontainers.image.licenses="MIT OR Apache-2.0"
+# The numeric form of `nonroot`, so that an orchestrator can see that it is not root.
+USER 65532:65532
+
+FROM runtime AS backend-lambda
+LABEL org.opencontainers.image.title="backend-lambda" \
+      org.opencontainers.image.description="The backend as an AWS Lambda function behind an HTTP API"
+COPY --from=build /src/target/release/backend-lambda /usr/local/bin/backend-lambda
+ENTRYPOINT ["/usr/local/bin/backend-lambda"]
+
+FROM runtime AS backend
+LABEL org.opencontainers.image.title="backend" \
+      org.opencontainers.image.description="An OAuth 2.0 resource server on Amazon Cognito, DynamoDB and S3"
+COPY --from=build /src/target/release/backend /usr/local/bin/backend
+ENV BIND_ADDRESS=0.0.0.0:8000 LOG_FORMAT=json
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=15s CMD ["/usr/local/bin/backend", "healthcheck"]
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/local/bin/backend"]

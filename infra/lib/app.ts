@@ -1,0 +1,26 @@
+import { type App, Tags, Validations } from 'aws-cdk-lib';
+import { AwsSolutionsChecks } from 'cdk-nag';
+import { readConfig } from './config.ts';
+import { DataStack } from './data-stack.ts';
+import { DeliveryStack } from './delivery-stack.ts';
+import { IdentityStack } from './identity-stack.ts';
+import { ObservabilityStack } from './observability-stack.ts';
+import { ServiceStack } from './service-stack.ts';
+
+/** Every stack of one stage; each is named `backend-<stage>-<part>`. */
+export function buildApp(app: App): App {
+  const config = readConfig(app.node);
+  const stackName = (part: string) => `backend-${config.stage}-${part}`;
+  const identity = new IdentityStack(app, 'Identity', { config, stackName: stackName('identity') });
+  const data = new DataStack(app, 'Data', { config, stackName: stackName('data') });
+  const service = new ServiceStack(app, 'Service', { config, identity, data, stackName: stackName('service') });
+  new ObservabilityStack(app, 'Observability', { config, identity, data, service, stackName: stackName('observability') });
+  if (config.githubRepository !== undefined) {
+    const { githubRepository, stage } = config;
+    new DeliveryStack(app, 'Delivery', { githubRepository, stage, stackName: stackName('delivery') });
+  }
+  Tags.of(app).add('application', 'backend');
+  Tags.of(app).add('stage', config.stage);
+  Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
+  return app;
+}

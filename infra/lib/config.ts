@@ -1,0 +1,129 @@
+import type { Node } from 'constructs';
+
+/** What `cdk -c name=value` decides; README.md describes each. */
+export interface Config {
+  readonly stage: string;
+  readonly compute: 'fargate' | 'lambda';
+  readonly architecture: 'arm64' | 'x86_64';
+  /** The API's host name, with the Route 53 zone that answers for it. */
+  readonly domain: { readonly name: string; readonly hostedZoneId: string } | undefined;
+  /** Where the managed login may return to, besides the API's own `/docs`. */
+  readonly callbackUrls: readonly string[];
+  readonly logoutUrls: readonly string[];
+  /** Web pages that may call the API and upload attachments. */
+  readonly webOrigins: readonly string[];
+  /** The image to run, already in this account's registry; without it the CDK builds the Dockerfile. */
+  readonly imageDigest: string | undefined;
+  readonly natGateways: number;
+  /** Whether user pool, table and bucket outlive their stacks. */
+  readonly retainData: boolean;
+  readonly alarmEmail: string | undefined;
+  /** `owner/name` whose workflows may deploy here. */
+  readonly githubRepository: string | undefined;
+}
+
+/** Reads the CDK context; throws one error that lists every mistake. */
+export function readConfig(node: Node): Config {
+  const context = new Context(node);
+  const config: Config = {
+    stage: context.matching('stage', /^[a-z][a-z0-9-]{1,19}$/, 'a short lower-case name such as staging') ?? 'production',
+    compute: context.oneOf('compute', ['fargate', 'lambda']) ?? 'lambda',
+    architecture: context.oneOf('architecture', ['arm64', 'x86_64']) ?? 'arm64',
+    domain: domain(context),
+    callbackUrls: context.urls('callbackUrls') ?? ['http://localhost/callback'],
+    logoutUrls: context.urls('logoutUrls') ?? ['http://localhost/'],
+    webOrigins: context.origins('webOrigins') ?? [],
+    imageDigest: context.matching('imageDigest', /^sha256:[0-9a-f]{64}$/, 'a digest such as sha256:<64 hex digits>'),
+    natGateways: Number(context.oneOf('natGateways', ['1', '2']) ?? '2'),
+    retainData: (context.oneOf('retainData', ['true', 'false']) ?? 'true') === 'true',
+    alarmEmail: context.matching('alarmEmail', /^[^@\s]+@[^@\s]+$/, 'an e-mail address'),
+    githubRepository: context.matching('githubRepository', /^[\w.-]+\/[\w.-]+$/, '<owner>/<name>'),
+  };
+  if (config.compute === 'fargate' && config.domain === undefined) {
+    context.mistakes.push('compute=fargate needs domainName and hostedZoneId: a load balancer has no TLS certificate of its own');
+  }
+  context.assertNoMistakes();
+  return config;
+}
+
+function domain(context: Context): Config['domain'] {
+  const name = context.matching('domainName', /^([a-z0-9-]+\.)+[a-z]{2,}$/, 'a host name such as api.example.com');
+  const hostedZoneId = context.matching('hostedZoneId', /^Z[A-Z0-9]+$/, "a Route 53 hosted zone's id");
+  if ((name === undefined) !== (hostedZoneId === undefined)) {
+    context.mistakes.push('domainName and hostedZoneId go together: set both or neither');
+  }
+  return name !== undefined && hostedZoneId !== undefined ? { name, hostedZoneId } : undefined;
+}
+
+/** The context's values, which arrive as strings from the command line and as any JSON from cdk.json. */
+class Context {
+  readonly mistakes: string[] = [];
+  readonly #node: Node;
+
+  constructor(node: Node) {
+    this.#node = node;
+  }
+
+  matching(name: string, pattern: RegExp, expected: string): string | undefined {
+    const value = this.#value(name);
+    if (value !== undefined && !pattern.test(value)) {
+      this.mistakes.push(`${name} must be ${expected}, not '${value}'`);
+    }
+    return value;
+  }
+
+  oneOf<T extends string>(name: string, allowed: readonly T[]): T | undefined {
+    const value = this.#value(name);
+    const found = allowed.find((candidate) => candidate === value);
+    if (value !== undefined && found === undefined) {
+      this.mistakes.push(`${name} must be one of ${allowed.join(', ')}, not '${value}'`);
+    }
+    return found;
+  }
+
+  /** URLs as Cognito takes them: https, or http on localhost. */
+  urls(name: string): string[] | undefined {
+    return this.#list(name, 'https URLs (http for localhost only), comma-separated', (value) => {
+      const url = tryUrl(value);
+      return url !== null && isHttpsOrLocalhost(url) && url.hash === '';
+    });
+  }
+
+  origins(name: string): string[] | undefined {
+    return this.#list(name, 'origins such as https://app.example.com, comma-separated', (value) => {
+      const url = tryUrl(value);
+      return url !== null && isHttpsOrLocalhost(url) && url.origin === value;
+    });
+  }
+
+  assertNoMistakes(): void {
+    if (this.mistakes.length > 0) {
+      throw new Error(`the context has ${this.mistakes.length} mistake(s):\n  ${this.mistakes.join('\n  ')}`);
+    }
+  }
+
+  #list(name: string, expected: string, isValid: (value: string) => boolean): string[] | undefined {
+    const values = this.#value(name)?.split(',').map((value) => value.trim()).filter((value) => value !== '');
+    const wrong = values?.filter((value) => !isValid(value)) ?? [];
+    if (wrong.length > 0) {
+      this.mistakes.push(`${name} must be ${expected}, not '${wrong.join(', ')}'`);
+    }
+    return values;
+  }
+
+  #value(name: string): string | undefined {
+    const value: unknown = this.#node.tryGetContext(name);
+    if (value === undefined || value === null || value === '') {
+      return undefined;
+    }
+    return Array.isArray(value) ? value.join(',') : String(value);
+  }
+}
+
+function tryUrl(value: string): URL | null {
+  return URL.canParse(value) ? new URL(value) : null;
+}
+
+function isHttpsOrLocalhost(url: URL): boolean {
+  return url.protocol === 'https:' || (url.protocol === 'http:' && url.hostname === 'localhost');
+}

@@ -1,0 +1,64 @@
+import { Aws, CfnOutput, DefaultStackSynthesizer, Duration, RemovalPolicy, Stack, type StackProps, Validations } from 'aws-cdk-lib';
+import * as ecr from 'aws-cdk-lib/aws-ecr';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import type { Construct } from 'constructs';
+import { IMAGE_NAMES } from './image.ts';
+
+const GITHUB = 'token.actions.githubusercontent.com';
+
+export interface DeliveryStackProps extends StackProps {
+  readonly githubRepository: string;
+  readonly stage: string;
+}
+
+/** What a release needs in an account: the images' repositories, and a role that only the stage's GitHub environment can take. */
+export class DeliveryStack extends Stack {
+  constructor(scope: Construct, id: string, { githubRepository, stage, ...props }: DeliveryStackProps) {
+    super(scope, id, props);
+    const provider = new iam.OidcProviderNative(this, 'GitHub', {
+      url: `https://${GITHUB}`,
+      clientIds: ['sts.amazonaws.com'],
+    });
+    const role = new iam.Role(this, 'Role', {
+      description: `Deploys ${githubRepository} to ${stage}.`,
+      maxSessionDuration: Duration.hours(1),
+      assumedBy: new iam.WebIdentityPrincipal(provider.oidcProviderArn, {
+        StringEquals: {
+          [`${GITHUB}:aud`]: 'sts.amazonaws.com',
+          [`${GITHUB}:sub`]: `repo:${githubRepository}:environment:${stage}`,
+        },
+      }),
+    });
+    this.#mayPushImages(role);
+    this.#mayDeploy(role);
+    Validations.of(role).acknowledge({
+      id: 'AwsSolutions-IAM5[Resource::*]',
+      reason: 'ecr:GetAuthorizationToken knows no resource; pushing and pulling are limited to the two repositories.',
+    });
+    new CfnOutput(this, 'DeployRoleArn', { value: role.roleArn });
+  }
+
+  #mayPushImages(role: iam.Role): void {
+    for (const name of IMAGE_NAMES) {
+      new ecr.Repository(this, name, {
+        repositoryName: name,
+        imageTagMutability: ecr.TagMutability.IMMUTABLE,
+        imageScanOnPush: true,
+        lifecycleRules: [{ description: 'Keep what may be rolled back to.', maxImageCount: 50 }],
+        removalPolicy: RemovalPolicy.RETAIN,
+      }).grantPullPush(role);
+    }
+  }
+
+  /** The bootstrap roles do the work, with the permissions they were bootstrapped with. */
+  #mayDeploy(role: iam.Role): void {
+    const bootstrapRoles = ['deploy', 'file-publishing', 'image-publishing', 'lookup'].map((purpose) =>
+      this.formatArn({ service: 'iam', region: '', resource: 'role', resourceName: this.#bootstrapRole(purpose) }),
+    );
+    role.addToPolicy(new iam.PolicyStatement({ actions: ['sts:AssumeRole'], resources: bootstrapRoles }));
+  }
+
+  #bootstrapRole(purpose: string): string {
+    return `cdk-${DefaultStackSynthesizer.DEFAULT_QUALIFIER}-${purpose}-role-${Aws.ACCOUNT_ID}-${Aws.REGION}`;
+  }
+}

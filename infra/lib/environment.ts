@@ -1,0 +1,23 @@
+import type { Config } from './config.ts';
+import type { DataStack } from './data-stack.ts';
+import type { IdentityStack } from './identity-stack.ts';
+
+/** The backend's variables (`.env.example`), taken from the stacks that make what they name. */
+export function backendEnvironment(
+  config: Config,
+  identity: IdentityStack,
+  data: DataStack,
+  publicUrl: string,
+): Record<string, string> {
+  return {
+    COGNITO_USER_POOL_ID: identity.userPool.userPoolId,
+    // The first is the one that `/docs` signs in with.
+    COGNITO_APP_CLIENT_ID: `${identity.webClient.userPoolClientId},${identity.machineClient.userPoolClientId}`,
+    COGNITO_DOMAIN: identity.domain.baseUrl(),
+    DYNAMODB_TABLE_NAME: data.table.tableName,
+    S3_BUCKET_NAME: data.bucket.bucketName,
+    PUBLIC_URL: publicUrl,
+    ...(config.webOrigins.length > 0 ? { CORS_ALLOWED_ORIGINS: config.webOrigins.join(',') } : {}),
+    LOG_FORMAT: 'json',
+  };
+}

@@ -1,0 +1,124 @@
+import { Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
+import * as apigateway from 'aws-cdk-lib/aws-apigatewayv2';
+import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
+import * as acm from 'aws-cdk-lib/aws-certificatemanager';
+import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import * as route53 from 'aws-cdk-lib/aws-route53';
+import { ApiGatewayv2DomainProperties } from 'aws-cdk-lib/aws-route53-targets';
+import { Construct } from 'constructs';
+import type { Config } from './config.ts';
+import { backendEnvironment } from './environment.ts';
+import { imageAsset, imageRepository, REPOSITORY_ROOT } from './image.ts';
+import { grantBackendPermissions } from './permissions.ts';
+import type { Backend, BackendProps } from './service-stack.ts';
+
+/** Requests a second over all callers, and how many may come at once: what an attack can make this account pay. */
+const THROTTLE = { rateLimit: 1000, burstLimit: 2000 };
+
+/** The backend as a function behind an HTTP API, which costs nothing at rest. */
+export class LambdaBackend extends Construct implements Backend {
+  readonly publicUrl: string;
+  readonly logGroup: logs.LogGroup;
+  readonly requests: cloudwatch.IMetric;
+  readonly serverErrors: cloudwatch.IMetric;
+  readonly latencyP99: cloudwatch.IMetric;
+  readonly latencyUnit = 'milliseconds';
+  readonly rejected: cloudwatch.IMetric;
+
+  constructor(scope: Construct, id: string, props: BackendProps) {
+    super(scope, id);
+    const { config } = props;
+    this.logGroup = this.#logs('Logs');
+    const api = new apigateway.HttpApi(this, 'Api', {
+      createDefaultStage: false,
+      disableExecuteApiEndpoint: config.domain !== undefined,
+    });
+    this.publicUrl = config.domain ? `https://${config.domain.name}` : api.apiEndpoint;
+    const handler = this.#function(props);
+    this.#route(api, handler);
+    const stage = this.#stage(api);
+    if (config.domain !== undefined) {
+      this.#alias(api, stage, config.domain);
+    }
+    const minute = { period: Duration.minutes(1) };
+    this.requests = stage.metricCount({ ...minute, statistic: 'Sum' });
+    this.serverErrors = stage.metricServerError({ ...minute, statistic: 'Sum' });
+    this.latencyP99 = stage.metricLatency({ ...minute, statistic: 'p99' });
+    this.rejected = handler.metricThrottles({ ...minute, statistic: 'Sum' });
+  }
+
+  #logs(id: string): logs.LogGroup {
+    return new logs.LogGroup(this, id, { retention: logs.RetentionDays.ONE_MONTH, removalPolicy: RemovalPolicy.DESTROY });
+  }
+
+  #function({ config, identity, data }: BackendProps): lambda.DockerImageFunction {
+    const role = new iam.Role(this, 'Role', { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com') });
+    this.logGroup.grantWrite(role);
+    grantBackendPermissions(role, data);
+    return new lambda.DockerImageFunction(this, 'Function', {
+      code: this.#image(config),
+      architecture: config.architecture === 'arm64' ? lambda.Architecture.ARM_64 : lambda.Architecture.X86_64,
+      role,
+      memorySize: 512,
+      timeout: Duration.seconds(15),
+      logGroup: this.logGroup,
+      environment: backendEnvironment(config, identity, data, this.publicUrl),
+    });
+  }
+
+  #image(config: Config): lambda.DockerImageCode {
+    if (config.imageDigest !== undefined) {
+      return lambda.DockerImageCode.fromEcr(imageRepository(this, 'backend-lambda'), { tagOrDigest: config.imageDigest });
+    }
+    return lambda.DockerImageCode.fromImageAsset(REPOSITORY_ROOT, imageAsset(config, 'backend-lambda'));
+  }
+
+  #route(api: apigateway.HttpApi, handler: lambda.IFunction): void {
+    const routes = new apigateway.HttpRoute(this, 'Default', {
+      httpApi: api,
+      routeKey: apigateway.HttpRouteKey.DEFAULT,
+      integration: new HttpLambdaIntegration('Handler', handler),
+    });
+    Validations.of(routes).acknowledge({
+      id: 'AwsSolutions-APIG4',
+      reason: 'The backend authorizes each route itself, by scope and group, and answers with the problem documents and challenges of its contract.',
+    });
+  }
+
+  #stage(api: apigateway.HttpApi): apigateway.HttpStage {
+    return new apigateway.HttpStage(this, 'Stage', {
+      httpApi: api,
+      stageName: '$default',
+      autoDeploy: true,
+      throttle: THROTTLE,
+      accessLogSettings: {
+        destination: new apigateway.LogGroupLogDestination(this.#logs('AccessLogs')),
+      },
+    });
+  }
+
+  #alias(api: apigateway.HttpApi, stage: apigateway.HttpStage, domain: NonNullable<Config['domain']>): void {
+    const zone = route53.HostedZone.fromHostedZoneAttributes(this, 'Zone', {
+      hostedZoneId: domain.hostedZoneId,
+      zoneName: domain.name,
+    });
+    const domainName = new apigateway.DomainName(this, 'DomainName', {
+      domainName: domain.name,
+      certificate: new acm.Certificate(this, 'Certificate', {
+        domainName: domain.name,
+        validation: acm.CertificateValidation.fromDns(zone),
+      }),
+    });
+    new apigateway.ApiMapping(this, 'Mapping', { api, domainName, stage });
+    new route53.ARecord(this, 'Alias', {
+      zone,
+      recordName: `${domain.name}.`,
+      target: route53.RecordTarget.fromAlias(
+        new ApiGatewayv2DomainProperties(domainName.regionalDomainName, domainName.regionalHostedZoneId),
+      ),
+    });
+  }
+}

@@ -1,0 +1,173 @@
+import { CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import * as sns from 'aws-cdk-lib/aws-sns';
+import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
+import type { Construct } from 'constructs';
+import type { Config } from './config.ts';
+import type { DataStack } from './data-stack.ts';
+import type { IdentityStack } from './identity-stack.ts';
+import { LOG_EVENTS, type LogEvent } from './log-events.ts';
+import type { Backend, ServiceStack } from './service-stack.ts';
+
+export interface ObservabilityStackProps extends StackProps {
+  readonly config: Config;
+  readonly identity: IdentityStack;
+  readonly data: DataStack;
+  readonly service: ServiceStack;
+}
+
+interface Signals {
+  readonly refusedTokens: cloudwatch.IMetric;
+  readonly keySetFailures: cloudwatch.IMetric;
+  readonly tableThrottles: cloudwatch.IMetric;
+  readonly signInThrottles: cloudwatch.IMetric;
+}
+
+/** Whether it works: one dashboard, and alarms on what somebody must act upon. */
+export class ObservabilityStack extends Stack {
+  readonly #topic: sns.Topic;
+  readonly #alarms: cloudwatch.Alarm[] = [];
+
+  constructor(scope: Construct, id: string, { config, identity, data, service, ...props }: ObservabilityStackProps) {
+    super(scope, id, props);
+    this.#topic = this.#alarmTopic(config);
+    const { backend } = service;
+    const signals: Signals = {
+      refusedTokens: this.#countInLog(config, backend, LOG_EVENTS.refusedToken, Duration.minutes(5)),
+      keySetFailures: this.#countInLog(config, backend, LOG_EVENTS.keySetFetchFailure, Duration.hours(1)),
+      tableThrottles: tableThrottles(data),
+      signInThrottles: signInThrottles(identity),
+    };
+    this.#alarmOnBackend(backend);
+    this.#alarmOnSignals(signals);
+    this.#dashboard(config, backend, signals);
+    new CfnOutput(this, 'AlarmTopicArn', { value: this.#topic.topicArn });
+  }
+
+  #alarmTopic(config: Config): sns.Topic {
+    const topic = new sns.Topic(this, 'Alarms', { enforceSSL: true });
+    if (config.alarmEmail !== undefined) {
+      topic.addSubscription(new EmailSubscription(config.alarmEmail));
+    }
+    return topic;
+  }
+
+  #countInLog(config: Config, { logGroup }: Backend, event: LogEvent, period: Duration): cloudwatch.Metric {
+    const filter = new logs.MetricFilter(this, `${event.metricName}InLog`, {
+      logGroup,
+      filterPattern: logs.FilterPattern.literal(event.pattern),
+      metricNamespace: `Backend/${config.stage}`,
+      metricName: event.metricName,
+    });
+    return filter.metric({ statistic: 'Sum', period });
+  }
+
+  #alarmOnBackend(backend: Backend): void {
+    this.#alarm('ServerErrors', 'The backend answers with 5xx: read the errors in its log, by request id.', {
+      metric: new cloudwatch.MathExpression({
+        label: 'server errors, % of requests',
+        expression: '100 * errors / MAX([requests, 1])',
+        usingMetrics: { errors: backend.serverErrors, requests: backend.requests },
+        period: Duration.minutes(1),
+      }),
+      threshold: 1,
+      evaluationPeriods: 5,
+      datapointsToAlarm: 3,
+    });
+    this.#alarm('Latency', 'One request in a hundred takes more than a second: look at DynamoDB\'s latency and at the CPU.', {
+      metric: backend.latencyP99,
+      threshold: backend.latencyUnit === 'seconds' ? 1 : 1000,
+      evaluationPeriods: 5,
+      datapointsToAlarm: 3,
+    });
+    this.#alarm('Rejected', 'Requests find no capacity: raise the concurrency or the number of tasks.', {
+      metric: backend.rejected,
+      threshold: 0,
+      evaluationPeriods: 5,
+      datapointsToAlarm: 3,
+    });
+  }
+
+  #alarmOnSignals(signals: Signals): void {
+    this.#alarm('TableThrottles', 'DynamoDB throttles: one key is too hot, or the table has met its account\'s limit.', {
+      metric: signals.tableThrottles,
+      threshold: 0,
+      evaluationPeriods: 3,
+      datapointsToAlarm: 2,
+    });
+    this.#alarm('SignInThrottles', 'Cognito throttles sign-ins: ask for a higher UserAuthentication quota.', {
+      metric: signals.signInThrottles,
+      threshold: 0,
+      evaluationPeriods: 1,
+    });
+    this.#alarm('RefusedTokens', 'Many tokens are refused: a client with a wrong pool or clock, or somebody who tries.', {
+      metric: signals.refusedTokens,
+      threshold: 500,
+      evaluationPeriods: 2,
+    });
+    // The keys are fetched every ten minutes, and more often after a failure: an hour without one is an hour with a success.
+    this.#alarm('KeySetAge', 'The pool\'s public keys could not be fetched for six hours; after 24 hours no token is accepted.', {
+      metric: signals.keySetFailures,
+      threshold: 0,
+      evaluationPeriods: 6,
+    });
+  }
+
+  #alarm(id: string, alarmDescription: string, props: Omit<cloudwatch.AlarmProps, 'alarmDescription'>): void {
+    const alarm = new cloudwatch.Alarm(this, id, {
+      alarmDescription,
+      comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+      treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
+      ...props,
+    });
+    alarm.addAlarmAction(new SnsAction(this.#topic));
+    alarm.addOkAction(new SnsAction(this.#topic));
+    this.#alarms.push(alarm);
+  }
+
+  #dashboard(config: Config, backend: Backend, signals: Signals): void {
+    const graph = (title: string, left: cloudwatch.IMetric[]) => new cloudwatch.GraphWidget({ title, left, width: 8 });
+    new cloudwatch.Dashboard(this, 'Dashboard', {
+      dashboardName: `backend-${config.stage}`,
+      widgets: [
+        [new cloudwatch.AlarmStatusWidget({ title: 'Alarms', alarms: this.#alarms, width: 24 })],
+        [
+          graph('Requests', [backend.requests]),
+          graph('Server errors and rejected requests', [backend.serverErrors, backend.rejected]),
+          graph('Latency, p99', [backend.latencyP99]),
+        ],
+        [
+          graph('DynamoDB throttles', [signals.tableThrottles]),
+          graph('Refused tokens and throttled sign-ins', [signals.refusedTokens, signals.signInThrottles]),
+          graph('Failed fetches of the key set', [signals.keySetFailures]),
+        ],
+      ],
+    });
+  }
+}
+
+function tableThrottles({ table }: DataStack): cloudwatch.IMetric {
+  const period = Duration.minutes(1);
+  return new cloudwatch.MathExpression({
+    label: 'throttled reads and writes',
+    expression: 'FILL(reads, 0) + FILL(writes, 0)',
+    usingMetrics: {
+      reads: table.metric('ReadThrottleEvents', { statistic: 'Sum', period }),
+      writes: table.metric('WriteThrottleEvents', { statistic: 'Sum', period }),
+    },
+    period,
+  });
+}
+
+/** https://docs.aws.amazon.com/cognito/latest/developerguide/metrics-for-cognito-user-pools.html */
+function signInThrottles({ userPool, webClient }: IdentityStack): cloudwatch.IMetric {
+  return new cloudwatch.Metric({
+    namespace: 'AWS/Cognito',
+    metricName: 'SignInThrottles',
+    dimensionsMap: { UserPool: userPool.userPoolId, UserPoolClient: webClient.userPoolClientId },
+    statistic: 'Sum',
+    period: Duration.minutes(5),
+  });
+}
