@@ -1,2 +1,141 @@
-//! Placeholder.
-fn main() {}
+//! The resource server as it runs in production: `backend`.
+
+use std::{
+    error::Error,
+    io::{self, Write},
+    net::SocketAddr,
+    process::ExitCode,
+    time::Duration,
+};
+
+use aws_config::BehaviorVersion;
+use backend::{
+    App, Config, logging,
+    server::{serve, stop_signal},
+    services,
+};
+use clap::{Parser, Subcommand};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+use tracing::info;
+
+/// Exit code for a configuration with mistakes, so that supervisors can tell it from a crash.
+const BAD_CONFIGURATION: u8 = 2;
+
+/// How long `backend healthcheck` waits for its answer.
+const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// An OAuth 2.0 resource server for Amazon Cognito: verifies access tokens and keeps items in DynamoDB.
+///
+/// It is configured by environment variables, also from a file `.env` in the working directory; see `.env.example`.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Check the configuration, print every mistake, and exit.
+    #[arg(long)]
+    check_config: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Ask the server on BIND_ADDRESS whether it is alive; exit code 0 if so. For containers without a shell.
+    Healthcheck,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // A missing file is no mistake; variables that are set already win over the file.
+    if let Err(error) = dotenvy::dotenv()
+        && !error.not_found()
+    {
+        return fail(BAD_CONFIGURATION, &format!(".env: {error}"));
+    }
+    let config = match Config::from_variables(|name| std::env::var(name).ok()) {
+        Ok(config) => config,
+        Err(error) => return fail(BAD_CONFIGURATION, &error.to_string()),
+    };
+    if arguments.check_config {
+        return say("The configuration is complete.");
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(1, &format!("no runtime: {error}")),
+    };
+    let result = match arguments.command {
+        Some(Command::Healthcheck) => runtime.block_on(check_health(config.bind_address)),
+        None => runtime.block_on(run(config)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, &error.to_string()),
+    }
+}
+
+async fn run(config: Config) -> Result<(), Box<dyn Error>> {
+    logging::start(&config.log_filter, config.log_format);
+    let address = config.bind_address;
+    let listener = TcpListener::bind(address).await.map_err(|error| format!("BIND_ADDRESS {address}: {error}"))?;
+    let aws = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
+    let dynamodb = aws_sdk_dynamodb::Client::from_conf(services::dynamodb::client_config(&aws).build());
+    let has_endpoint = |name| std::env::var(name).is_ok_and(|value| !value.is_empty());
+    let path_style = has_endpoint("AWS_ENDPOINT_URL_S3") || has_endpoint("AWS_ENDPOINT_URL");
+    let s3 = aws_sdk_s3::Client::from_conf(services::s3::client_config(&aws, path_style).build());
+    let limits = config.limits.clone();
+    let metrics_listener = match config.metrics_address {
+        Some(address) => {
+            let bound = TcpListener::bind(address).await;
+            Some(bound.map_err(|error| format!("METRICS_ADDRESS {address}: {error}"))?)
+        }
+        None => None,
+    };
+    let app = App::new(config, dynamodb, Some(s3))?;
+    app.announce();
+    if let Some(listener) = metrics_listener {
+        let (router, limits) = (app.metrics_router(), limits.clone());
+        tokio::spawn(async move { serve(router, vec![listener], &limits, std::future::pending()).await });
+    }
+    let stop = async {
+        if let Err(error) = stop_signal().await {
+            tracing::error!(%error, "signals cannot be listened to");
+        }
+        info!("stopping");
+    };
+    serve(app.router(), vec![listener], &limits, stop).await?;
+    info!("stopped");
+    Ok(())
+}
+
+async fn check_health(mut address: SocketAddr) -> Result<(), Box<dyn Error>> {
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { [0, 0, 0, 0, 0, 0, 0, 1].into() });
+    }
+    let answer = tokio::time::timeout(HEALTHCHECK_TIMEOUT, status_line(address)).await;
+    match answer.map_err(|_| format!("{address} did not answer in {} s", HEALTHCHECK_TIMEOUT.as_secs()))?? {
+        line if line.starts_with("HTTP/1.1 200") => Ok(()),
+        line => Err(format!("{address} answered: {line}").into()),
+    }
+}
+
+async fn status_line(address: SocketAddr) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+    let mut answer = Vec::new();
+    stream.take(4096).read_to_end(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned())
+}
+
+fn say(text: &str) -> ExitCode {
+    match writeln!(io::stdout(), "{text}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn fail(code: u8, text: &str) -> ExitCode {
+    let _ = writeln!(io::stderr(), "backend: {text}");
+    ExitCode::from(code)
+}

@@ -1,2 +1,62 @@
-//! Placeholder.
-fn main() {}
+#![doc = include_str!("../README.md")]
+
+mod arguments;
+mod banner;
+mod stack;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use backend::{
+    config::LogFormat,
+    logging,
+    server::{serve, stop_signal},
+};
+use clap::Parser;
+
+use crate::{
+    arguments::Arguments,
+    stack::{Stack, StackError},
+};
+
+/// What is logged when `RUST_LOG` does not say: the backend's requests, and what goes wrong anywhere.
+const DEFAULT_LOG: &str = "warn,backend=info,cognito_auth=info,cognito_local=info";
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| DEFAULT_LOG.to_owned());
+    logging::start(&filter, LogFormat::Text);
+    let result = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => {
+            let result = runtime.block_on(run(&arguments));
+            runtime.shutdown_background();
+            result
+        }
+        Err(error) => Err(StackError::from(error)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {}", stack::describe(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<(), StackError> {
+    let stack = Stack::start(arguments).await?;
+    banner::print(&stack, arguments)?;
+    let Stack { app, api_listeners, user_pool, dynamodb, s3, .. } = stack;
+    let limits = app.config().limits.clone();
+    let stop = async {
+        if let Err(error) = stop_signal().await {
+            let _ = writeln!(io::stderr(), "error: signals cannot be listened to: {error}");
+        }
+    };
+    serve(app.router(), api_listeners, &limits, stop).await?;
+    drop(app);
+    tokio::join!(user_pool.stop(), dynamodb.stop(), s3.stop());
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! The application: what its handlers share, its routes, and the layers around them.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, FromRef, Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use cognito_auth::Verifier;
+use http::{HeaderName, HeaderValue, Method, header};
+use tokio::sync::Semaphore;
+use tower::ServiceBuilder;
+use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
+use tracing::{info, warn};
+
+use crate::{
+    Config,
+    metrics::{self, Metrics},
+    observe::{Observer, observe},
+    openapi,
+    problem::Problem,
+    rate_limit::RateLimiter,
+    routes,
+    services::{dynamodb::Store, s3::Bucket},
+};
+
+/// What the handlers share. A clone is another handle to the same.
+#[derive(Clone)]
+pub struct App(Arc<Shared>);
+
+struct Shared {
+    config: Config,
+    verifier: Verifier,
+    store: Store,
+    bucket: Option<Bucket>,
+    rate_limiter: RateLimiter,
+    metrics: Metrics,
+}
+
+impl App {
+    /// An application that keeps its data behind these clients. Attachments need both `S3_BUCKET_NAME` and a client.
+    ///
+    /// # Errors
+    ///
+    /// [`cognito_auth::BuildError`] if no verifier can be made of the configuration.
+    pub fn new(
+        config: Config,
+        dynamodb: aws_sdk_dynamodb::Client,
+        s3: Option<aws_sdk_s3::Client>,
+    ) -> Result<Self, cognito_auth::BuildError> {
+        let verifier = verifier(&config)?;
+        Ok(Self::with_verifier(config, verifier, dynamodb, s3))
+    }
+
+    /// An application with a verifier of its own, such as one of `cognito_auth::testing`.
+    pub fn with_verifier(
+        config: Config,
+        verifier: Verifier,
+        dynamodb: aws_sdk_dynamodb::Client,
+        s3: Option<aws_sdk_s3::Client>,
+    ) -> Self {
+        let metrics = Metrics::default();
+        let store = Store::new(dynamodb, &config.table_name, metrics.clone());
+        let bucket = config.bucket_name.as_deref().zip(s3);
+        let bucket = bucket.map(|(name, client)| Bucket::new(client, name, config.attachments.url_lifetime));
+        let rate_limiter = RateLimiter::new(config.limits.requests_per_minute);
+        Self(Arc::new(Shared { config, verifier, store, bucket, rate_limiter, metrics }))
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Whose tokens are accepted.
+    pub fn verifier(&self) -> &Verifier {
+        &self.0.verifier
+    }
+
+    /// The table.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// The bucket with the attachments, if there is one.
+    pub fn bucket(&self) -> Option<&Bucket> {
+        self.0.bucket.as_ref()
+    }
+
+    /// How many requests a caller may make.
+    pub fn rate_limiter(&self) -> &RateLimiter {
+        &self.0.rate_limiter
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Says in the log what the server accepts, and what it does so unusually.
+    pub fn announce(&self) {
+        let config = self.config();
+        info!(
+            address = %config.bind_address,
+            public_url = config.resource(),
+            user_pool = config.cognito.user_pool.id(),
+            table = config.table_name,
+            bucket = config.bucket_name,
+            "serving"
+        );
+        if !config.cognito.require_scopes {
+            warn!("COGNITO_REQUIRE_SCOPES is false: any valid access token may read and write its owner's data");
+        }
+    }
+
+    /// What Prometheus reads, for a listener of its own.
+    pub fn metrics_router(&self) -> Router {
+        let app = self.clone();
+        Router::new().route("/metrics", get(move || async move { show_metrics(&app) }))
+    }
+
+    /// All routes with all layers.
+    pub fn router(&self) -> Router {
+        let limits = &self.config().limits;
+        let slots = Arc::new(Semaphore::new(limits.concurrent_requests));
+        // The checks of supervisors and balancers take no slot: a busy server is not a dead one.
+        let (api, mut document) = openapi::routes()
+            .layer(middleware::from_fn_with_state(limits.request_timeout, limit_time))
+            .layer(middleware::from_fn_with_state(slots, limit_concurrency))
+            .merge(openapi::health_routes())
+            .split_for_parts();
+        openapi::finish(&mut document, self.config());
+        let api = api
+            .merge(openapi::documentation(document, self.config()))
+            .method_not_allowed_fallback(routes::method_not_allowed)
+            .fallback(routes::unknown_route)
+            .with_state(self.clone());
+        let observer = Observer::new(self.metrics().clone(), self.config().log_key.as_ref().map(|key| key.bytes()));
+        api.layer(
+            ServiceBuilder::new()
+                .layer(middleware::from_fn_with_state(observer, observe))
+                .layer(middleware::from_fn(add_security_headers))
+                .option_layer(cors(self.config()))
+                .layer(CatchPanicLayer::custom(answer_panic))
+                .layer(DefaultBodyLimit::max(limits.body_bytes)),
+        )
+    }
+}
+
+impl FromRef<App> for Verifier {
+    fn from_ref(app: &App) -> Self {
+        app.verifier().clone()
+    }
+}
+
+impl FromRef<App> for Store {
+    fn from_ref(app: &App) -> Self {
+        app.store().clone()
+    }
+}
+
+fn verifier(config: &Config) -> Result<Verifier, cognito_auth::BuildError> {
+    let cognito = &config.cognito;
+    let builder = Verifier::builder(cognito.user_pool.clone())
+        .client_ids(&cognito.app_client_ids)
+        .resources([config.resource()])
+        .resource_metadata(config.resource_metadata_url());
+    if cognito.require_scopes { builder.build() } else { builder.without_scope_checks().build() }
+}
+
+/// The web pages of these origins may call, with a token in a header; there are no cookies to send.
+fn cors(config: &Config) -> Option<CorsLayer> {
+    const ALLOWED: [&str; 7] = [
+        "authorization",
+        "content-type",
+        "idempotency-key",
+        "if-match",
+        "if-none-match",
+        "traceparent",
+        "x-request-id",
+    ];
+    const EXPOSED: [&str; 9] = [
+        "accept-patch",
+        "allow",
+        "etag",
+        "location",
+        "ratelimit",
+        "ratelimit-policy",
+        "retry-after",
+        "www-authenticate",
+        "x-request-id",
+    ];
+    let layer = CorsLayer::new()
+        .allow_origin(config.cors_allowed_origins.clone())
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers(ALLOWED.map(HeaderName::from_static))
+        .expose_headers(EXPOSED.map(HeaderName::from_static))
+        .max_age(std::time::Duration::from_secs(600));
+    (!config.cors_allowed_origins.is_empty()).then_some(layer)
+}
+
+fn show_metrics(app: &App) -> Response {
+    match app.metrics().encode(&app.verifier().stats()) {
+        Ok(text) => ([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response(),
+        Err(error) => {
+            warn!(%error, "the metrics cannot be written");
+            http::StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+async fn limit_time(State(limit): State<std::time::Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let detail = format!("The request was not finished within {} s.", limit.as_secs());
+            Problem::unavailable(detail, 1).into_response()
+        }
+    }
+}
+
+async fn limit_concurrency(State(slots): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    match slots.try_acquire() {
+        Ok(_slot) => next.run(request).await,
+        Err(_) => Problem::unavailable("The server has too much to do right now.", 1).into_response(),
+    }
+}
+
+/// What holds for every answer: it is data, to be read as what it says it is, and shown in no frame.
+async fn add_security_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    response
+}
+
+fn answer_panic(panic: Box<dyn std::any::Any + Send>) -> Response {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    Problem::internal(format!("a handler panicked: {text}")).into_response()
+}
+

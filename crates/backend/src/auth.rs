@@ -1,0 +1,83 @@
+//! Who may do what in this application: its scopes, its groups, and the extractor that asks for them.
+//!
+//! A handler that takes a [`Caller`] runs for nobody else. `Caller<ItemsRead>` asks for a scope, `Caller<InGroup<Admins>>`
+//! for a group, a tuple for all of its parts; without a parameter any valid access token will do.
+
+use std::ops::Deref;
+
+use axum::extract::FromRequestParts;
+pub use cognito_auth::{Authenticated, InGroup};
+use cognito_auth::{AccessToken, AuthRejection, Policy, group, scope};
+use http::{StatusCode, request::Parts};
+
+use crate::{App, models::owner::Owner, openapi, observe::RequestContext, problem::Problem};
+
+scope! {
+    /// Read items, attachments and the profile.
+    pub ItemsRead = "items/read";
+}
+scope! {
+    /// Create, change and delete items, attachments and the profile.
+    pub ItemsWrite = "items/write";
+}
+group! {
+    /// May read and remove other users' items.
+    pub Admins = "admins";
+}
+
+/// A caller whose access token is valid and fulfils the policy `P`.
+#[derive(Debug)]
+pub struct Caller<P = Authenticated> {
+    token: cognito_auth::Caller<P>,
+    owner: Owner,
+}
+
+impl<P> Caller<P> {
+    /// The partition of this caller's own data.
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+}
+
+impl<P> Deref for Caller<P> {
+    type Target = AccessToken;
+
+    fn deref(&self) -> &AccessToken {
+        &self.token
+    }
+}
+
+impl<P: Policy> FromRequestParts<App> for Caller<P> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        // Who calls is known, logged and counted before it is asked what they may do, so that refusals count, too.
+        let anyone = cognito_auth::Caller::<Authenticated>::from_request_parts(parts, app).await?;
+        let owner = Owner::of(&anyone);
+        let context = parts.extensions.get::<RequestContext>();
+        if let Some(context) = context {
+            context.set_caller(anyone.user_pool_id(), &owner);
+        }
+        let permit = app.rate_limiter().check(&owner);
+        if let (Some(context), Some(limit)) = (context, permit.limit()) {
+            context.set_rate_limit(limit);
+        }
+        permit.into_result()?;
+        match cognito_auth::Caller::<P>::from_request_parts(parts, app).await {
+            Ok(token) => Ok(Self { token, owner }),
+            Err(rejection) if rejection.status() == StatusCode::FORBIDDEN => {
+                let ways: Vec<_> = P::REQUIREMENTS.alternatives().iter().map(openapi::describe).collect();
+                let detail = format!("{} Needed: {}.", rejection.detail(), ways.join(", or "));
+                Err(Problem::from(rejection).detail(detail))
+            }
+            Err(rejection) => Err(rejection.into()),
+        }
+    }
+}
+
+impl From<AuthRejection> for Problem {
+    fn from(rejection: AuthRejection) -> Self {
+        let problem = Self::new(rejection.status(), rejection.detail()).headers(rejection.headers());
+        problem.cause(rejection)
+    }
+}

@@ -1,0 +1,418 @@
+//! The configuration: read once at start from the environment, with every mistake listed.
+//!
+//! Only `main` reads the environment; everything else is given a [`Config`]. The variables are described in `.env.example`.
+
+use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
+
+use cognito_auth::UserPool;
+use http::HeaderValue;
+use tracing_subscriber::EnvFilter;
+use url::{Host, Url};
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Whose tokens are accepted.
+    pub cognito: Cognito,
+    /// `DYNAMODB_TABLE_NAME`: the table with `pk` and `sk`.
+    pub table_name: String,
+    /// `S3_BUCKET_NAME`: where attachments are kept; without it their routes answer 501.
+    pub bucket_name: Option<String>,
+    /// `PUBLIC_URL` (default `http://<BIND_ADDRESS>`): the API's own URL, the `resource` of RFC 9728.
+    pub public_url: Url,
+    /// `BIND_ADDRESS` (default `127.0.0.1:8000`).
+    pub bind_address: SocketAddr,
+    /// `METRICS_ADDRESS`: where Prometheus reads; without it nothing is served there.
+    pub metrics_address: Option<SocketAddr>,
+    /// `CORS_ALLOWED_ORIGINS`: the web pages that may call this API, comma-separated.
+    pub cors_allowed_origins: Vec<HeaderValue>,
+    /// `RUST_LOG` (default `info`): what is logged.
+    pub log_filter: String,
+    /// `LOG_FORMAT` (default `text`).
+    pub log_format: LogFormat,
+    /// `LOG_HASH_KEY`: keys the hash that stands for a caller in the log; without it, one is drawn at every start.
+    pub log_key: Option<LogKey>,
+    /// What one caller, one request and one connection may use.
+    pub limits: Limits,
+    /// What may be attached to an item.
+    pub attachments: Attachments,
+}
+
+/// Whose tokens are accepted.
+#[derive(Debug, Clone)]
+pub struct Cognito {
+    /// `COGNITO_USER_POOL_ID`, with `COGNITO_ISSUER` and `COGNITO_JWKS_URL` where they differ from Cognito's own.
+    pub user_pool: UserPool,
+    /// `COGNITO_APP_CLIENT_ID`: one or several, comma-separated. The first is the one that `/docs` signs in with.
+    pub app_client_ids: Vec<String>,
+    /// `COGNITO_DOMAIN`: the hosted UI's base URL; turns on sign-in in `/docs`.
+    pub domain: Option<Url>,
+    /// `COGNITO_REQUIRE_SCOPES` (default `true`): whether routes ask for `items/read` and `items/write`.
+    pub require_scopes: bool,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for log collectors.
+    Json,
+}
+
+/// The key of the hash that stands for a caller in the log; a secret.
+#[derive(Clone)]
+pub struct LogKey(String);
+
+impl LogKey {
+    /// The key itself.
+    pub fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for LogKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LogKey(..)")
+    }
+}
+
+/// What one caller, one request and one connection may use.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// `MAX_BODY_BYTES` (default 65536, 64 KiB).
+    pub body_bytes: usize,
+    /// `REQUEST_TIMEOUT_SECONDS` (default 10): then 503.
+    pub request_timeout: Duration,
+    /// `HEADER_TIMEOUT_SECONDS` (default 10): how long a connection may take to send a request's head, idle time included.
+    pub header_timeout: Duration,
+    /// `MAX_CONCURRENT_REQUESTS` (default 1024): beyond it 503.
+    pub concurrent_requests: usize,
+    /// `MAX_CONNECTIONS` (default 10000): beyond it new ones wait to be accepted.
+    pub connections: usize,
+    /// `RATE_LIMIT_PER_MINUTE` (default 1200): requests a caller may make in a minute, beyond it 429; 0 turns it off.
+    pub requests_per_minute: u32,
+    /// `SHUTDOWN_TIMEOUT_SECONDS` (default 10): how long running requests may take to finish after SIGTERM.
+    pub shutdown_timeout: Duration,
+}
+
+/// What may be attached to an item.
+#[derive(Debug, Clone)]
+pub struct Attachments {
+    /// `ATTACHMENT_MAX_BYTES` (default 268435456, 256 MiB; at most 5 GiB, S3's limit for one PUT).
+    pub max_bytes: u64,
+    /// `ATTACHMENTS_PER_ITEM` (default 20, at most 100: they are deleted and listed in one page).
+    pub per_item: u32,
+    /// `PRESIGNED_URL_SECONDS` (default 900, at most 3600): how long a presigned URL works.
+    pub url_lifetime: Duration,
+}
+
+/// Every mistake in the configuration, a line each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// Each names its variable.
+    pub mistakes: Vec<String>,
+}
+
+impl std::error::Error for ConfigError {}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration has {} mistake(s):", self.mistakes.len())?;
+        self.mistakes.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
+    }
+}
+
+impl Config {
+    /// Reads the variables that `lookup` knows; an empty one counts as not set.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] lists every mistake, each with its variable's name and what would be right.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let config = backend::Config::from_variables(|name| match name {
+    ///     "COGNITO_USER_POOL_ID" => Some("eu-west-1_AbCdEfGhI".to_owned()),
+    ///     "COGNITO_APP_CLIENT_ID" => Some("1example23456789".to_owned()),
+    ///     "DYNAMODB_TABLE_NAME" => Some("items".to_owned()),
+    ///     _ => None,
+    /// })?;
+    /// assert_eq!(config.bind_address.port(), 8000);
+    /// # Ok::<(), backend::config::ConfigError>(())
+    /// ```
+    pub fn from_variables(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut from = Variables { lookup: &lookup, mistakes: Vec::new() };
+        let bind_address = from.parsed("BIND_ADDRESS", "an address and port such as 127.0.0.1:8000", |v| v.parse().ok());
+        let bind_address = bind_address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8000)));
+        let public_url = from.url("PUBLIC_URL").or_else(|| Url::parse(&format!("http://{bind_address}")).ok());
+        let cognito = cognito(&mut from);
+        let table_name = from.required("DYNAMODB_TABLE_NAME", "the name of the DynamoDB table");
+        let log_format = from.parsed("LOG_FORMAT", "`text` or `json`", |value| value.parse().ok());
+        let log_filter = from.parsed("RUST_LOG", "a filter such as info or backend=debug", |value| {
+            EnvFilter::try_new(value).ok().map(|_| value.to_owned())
+        });
+        let read = Self::optional_parts(&mut from);
+        match (cognito, table_name, public_url, from.mistakes.is_empty()) {
+            (Some(cognito), Some(table_name), Some(public_url), true) => Ok(Self {
+                cognito,
+                table_name,
+                bucket_name: read.bucket_name,
+                public_url,
+                bind_address,
+                metrics_address: read.metrics_address,
+                cors_allowed_origins: read.cors_allowed_origins,
+                log_filter: log_filter.unwrap_or_else(|| "info".to_owned()),
+                log_format: log_format.unwrap_or(LogFormat::Text),
+                log_key: read.log_key,
+                limits: read.limits,
+                attachments: read.attachments,
+            }),
+            _ => Err(ConfigError { mistakes: from.mistakes }),
+        }
+    }
+
+    fn optional_parts(from: &mut Variables<'_>) -> OptionalParts {
+        OptionalParts {
+            bucket_name: from.optional("S3_BUCKET_NAME"),
+            metrics_address: from.parsed("METRICS_ADDRESS", "an address and port such as 127.0.0.1:9000", |value| {
+                value.parse().ok()
+            }),
+            cors_allowed_origins: from
+                .parsed("CORS_ALLOWED_ORIGINS", "origins such as https://app.example.com, comma-separated", |value| {
+                    list(value).map(origin).collect()
+                })
+                .unwrap_or_default(),
+            log_key: from.parsed("LOG_HASH_KEY", "a secret of at least 16 characters", |value| {
+                (value.len() >= 16).then(|| LogKey(value.to_owned()))
+            }),
+            limits: limits(from),
+            attachments: attachments(from),
+        }
+    }
+
+    /// The URL of the metadata document that a 401 points at (RFC 9728 §3.1 and §5.1).
+    pub fn resource_metadata_url(&self) -> String {
+        let base = self.public_url.as_str().trim_end_matches('/');
+        format!("{base}{}", crate::routes::metadata::PATH)
+    }
+
+    /// The API's own URL without a slash at the end: the `resource` of RFC 9728 and the accepted `aud` (RFC 8707).
+    pub fn resource(&self) -> &str {
+        self.public_url.as_str().trim_end_matches('/')
+    }
+}
+
+struct OptionalParts {
+    bucket_name: Option<String>,
+    metrics_address: Option<SocketAddr>,
+    cors_allowed_origins: Vec<HeaderValue>,
+    log_key: Option<LogKey>,
+    limits: Limits,
+    attachments: Attachments,
+}
+
+fn cognito(from: &mut Variables<'_>) -> Option<Cognito> {
+    let pool_id = from.required("COGNITO_USER_POOL_ID", "the user pool's id such as eu-west-1_AbCdEfGhI");
+    let app_client_ids = from.required("COGNITO_APP_CLIENT_ID", "one or several app client ids, comma-separated");
+    let domain = from.url("COGNITO_DOMAIN");
+    let require_scopes = from.parsed("COGNITO_REQUIRE_SCOPES", "`true` or `false`", |value| value.parse().ok());
+    let issuer = from.optional("COGNITO_ISSUER");
+    let jwks_url = from.optional("COGNITO_JWKS_URL");
+    let mut user_pool = from.check("COGNITO_USER_POOL_ID", UserPool::new(&pool_id?))?;
+    if let Some(issuer) = issuer {
+        user_pool = from.check("COGNITO_ISSUER", user_pool.with_issuer(&issuer))?;
+    }
+    if let Some(jwks_url) = jwks_url {
+        user_pool = from.check("COGNITO_JWKS_URL", user_pool.with_jwks_url(&jwks_url))?;
+    }
+    Some(Cognito {
+        user_pool,
+        app_client_ids: list(&app_client_ids?).map(str::to_owned).collect(),
+        domain,
+        require_scopes: require_scopes.unwrap_or(true),
+    })
+}
+
+fn limits(from: &mut Variables<'_>) -> Limits {
+    Limits {
+        body_bytes: from.number("MAX_BODY_BYTES", 64 * 1024, 1024, 1024 * 1024) as usize,
+        request_timeout: from.seconds("REQUEST_TIMEOUT_SECONDS", 10, 1, 300),
+        header_timeout: from.seconds("HEADER_TIMEOUT_SECONDS", 10, 1, 300),
+        concurrent_requests: from.number("MAX_CONCURRENT_REQUESTS", 1024, 1, 1_000_000) as usize,
+        connections: from.number("MAX_CONNECTIONS", 10_000, 1, 1_000_000) as usize,
+        requests_per_minute: from.number("RATE_LIMIT_PER_MINUTE", 1200, 0, 1_000_000_000) as u32,
+        shutdown_timeout: from.seconds("SHUTDOWN_TIMEOUT_SECONDS", 10, 1, 300),
+    }
+}
+
+fn attachments(from: &mut Variables<'_>) -> Attachments {
+    const MIB: u64 = 1024 * 1024;
+    // The largest object that one PUT can make:
+    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
+    const S3_PUT_LIMIT: u64 = 5 * 1024 * MIB;
+    Attachments {
+        max_bytes: from.number("ATTACHMENT_MAX_BYTES", 256 * MIB, 1, S3_PUT_LIMIT),
+        per_item: from.number("ATTACHMENTS_PER_ITEM", 20, 1, 100) as u32,
+        url_lifetime: from.seconds("PRESIGNED_URL_SECONDS", 900, 1, 3600),
+    }
+}
+
+impl FromStr for LogFormat {
+    type Err = ();
+
+    fn from_str(value: &str) -> Result<Self, ()> {
+        match value {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(()),
+        }
+    }
+}
+
+fn list(value: &str) -> impl Iterator<Item = &str> {
+    value.split(',').map(str::trim).filter(|entry| !entry.is_empty())
+}
+
+/// An origin as a browser sends it (RFC 6454 §6.2): scheme, host and port, and nothing after.
+fn origin(value: &str) -> Option<HeaderValue> {
+    let url = Url::parse(value).ok()?;
+    (url.origin().ascii_serialization() == value).then(|| HeaderValue::from_str(value).ok())?
+}
+
+struct Variables<'a> {
+    lookup: &'a dyn Fn(&str) -> Option<String>,
+    mistakes: Vec<String>,
+}
+
+impl Variables<'_> {
+    fn optional(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    fn required(&mut self, name: &str, what: &str) -> Option<String> {
+        let value = self.optional(name).filter(|value| list(value).next().is_some());
+        if value.is_none() {
+            self.mistakes.push(format!("{name} is required: {what}"));
+        }
+        value
+    }
+
+    fn parsed<T>(&mut self, name: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let value = self.optional(name)?;
+        let parsed = parse(&value);
+        if parsed.is_none() {
+            // The value is not repeated: it may be a secret that was given to the wrong variable.
+            self.mistakes.push(format!("{name} must be {expected}"));
+        }
+        parsed
+    }
+
+    fn check<T, E: fmt::Display>(&mut self, name: &str, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.mistakes.push(format!("{name}: {error}"))).ok()
+    }
+
+    fn number(&mut self, name: &str, default: u64, min: u64, max: u64) -> u64 {
+        let expected = format!("a whole number from {min} to {max}");
+        let in_range = |value: &str| value.parse().ok().filter(|number| (min..=max).contains(number));
+        self.parsed(name, &expected, in_range).unwrap_or(default)
+    }
+
+    fn seconds(&mut self, name: &str, default: u64, min: u64, max: u64) -> Duration {
+        Duration::from_secs(self.number(name, default, min, max))
+    }
+
+    /// A base URL: https, or http for a loopback host.
+    fn url(&mut self, name: &str) -> Option<Url> {
+        const EXPECTED: &str =
+            "a URL such as https://api.example.com, without query or fragment (http for loopback hosts only)";
+        self.parsed(name, EXPECTED, |value| Url::parse(value).ok().filter(is_base_url))
+    }
+}
+
+fn is_base_url(url: &Url) -> bool {
+    let scheme_fits = match url.scheme() {
+        "https" => true,
+        "http" => is_loopback(url),
+        _ => false,
+    };
+    let is_bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    scheme_fits && is_bare && url.password().is_none()
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let needed = [
+            ("COGNITO_USER_POOL_ID", "eu-west-1_AbCdEfGhI"),
+            ("COGNITO_APP_CLIENT_ID", "web, cli"),
+            ("DYNAMODB_TABLE_NAME", "items"),
+        ];
+        Config::from_variables(|name| {
+            let mut given = variables.iter().chain(&needed);
+            given.find(|(given, _)| *given == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn three_variables_are_enough() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.cognito.app_client_ids, ["web", "cli"]);
+        assert_eq!(config.resource(), "http://127.0.0.1:8000");
+        assert_eq!(
+            config.resource_metadata_url(),
+            "http://127.0.0.1:8000/.well-known/oauth-protected-resource"
+        );
+        assert!(config.cognito.require_scopes);
+        assert_eq!(config.bucket_name, None);
+    }
+
+    #[test]
+    fn every_mistake_is_listed_with_its_variable() {
+        let error = read(&[
+            ("COGNITO_USER_POOL_ID", "nonsense"),
+            ("DYNAMODB_TABLE_NAME", "  "),
+            ("BIND_ADDRESS", "localhost"),
+            ("PUBLIC_URL", "http://api.example.com"),
+            ("CORS_ALLOWED_ORIGINS", "https://app.example.com/"),
+            ("COGNITO_REQUIRE_SCOPES", "yes"),
+            ("LOG_FORMAT", "xml"),
+            ("MAX_BODY_BYTES", "-1"),
+        ])
+        .unwrap_err();
+        for (variable, mistake) in [
+            "BIND_ADDRESS",
+            "PUBLIC_URL",
+            "COGNITO_REQUIRE_SCOPES",
+            "COGNITO_USER_POOL_ID",
+            "DYNAMODB_TABLE_NAME",
+            "LOG_FORMAT",
+            "CORS_ALLOWED_ORIGINS",
+            "MAX_BODY_BYTES",
+        ]
+        .iter()
+        .zip(&error.mistakes)
+        {
+            assert!(mistake.starts_with(variable), "{variable}: {mistake}");
+        }
+        assert_eq!(error.mistakes.len(), 8);
+    }
+
+    #[test]
+    fn an_origin_is_compared_as_browsers_send_it() {
+        let config = read(&[("CORS_ALLOWED_ORIGINS", "https://a.example, http://localhost:3000")]).unwrap();
+        assert_eq!(config.cors_allowed_origins, ["https://a.example", "http://localhost:3000"]);
+    }
+}

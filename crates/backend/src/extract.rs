@@ -1,0 +1,163 @@
+//! axum's extractors with this API's errors: what they refuse becomes a [`Problem`] that points at the mistake.
+//!
+//! `clippy.toml` bans axum's own, so that no route answers in another shape.
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Request},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
+use http_body_util::LengthLimitError;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::problem::{FieldError, Kind, Problem};
+
+/// A JSON body of at most the configured size.
+///
+/// As an answer it is the JSON of its value. Refusals: another media type 415, too large 413, no JSON 400, JSON of another shape 422 with a pointer to the place.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+/// A JSON merge patch (RFC 7396): `application/merge-patch+json`, or `application/json` for clients that know no better.
+#[derive(Debug)]
+pub struct MergePatch<T>(pub T);
+
+/// The path's parameters. One that does not parse names nothing, so the answer is 404 that says what an id looks like.
+#[derive(Debug)]
+pub struct Path<T>(pub T);
+
+/// The query's parameters; 422 names the wrong one.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        require_media_type(request.headers(), &["application/json"], None)?;
+        parse(&body(request, state).await?).map(Self)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        #[expect(clippy::disallowed_types, reason = "this is the wrapper")]
+        axum::Json(self.0).into_response()
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for MergePatch<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        const ACCEPTED: [&str; 2] = ["application/merge-patch+json", "application/json"];
+        require_media_type(
+            request.headers(),
+            &ACCEPTED,
+            Some(HeaderValue::from_static("application/merge-patch+json")),
+        )?;
+        parse(&body(request, state).await?).map(Self)
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        #[expect(clippy::disallowed_types, reason = "this is the wrapper")]
+        let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        path.map(|path| Self(path.0)).map_err(|rejection| {
+            Problem::new(StatusCode::NOT_FOUND, "There is no such resource: an id in the path is not well formed.")
+                .cause(rejection)
+        })
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        let query = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(query.as_bytes()));
+        serde_path_to_error::deserialize(query).map(Self).map_err(|error| {
+            let name = error.path().to_string();
+            Problem::invalid(vec![FieldError::new(
+                if name == "." { "query".to_owned() } else { name },
+                error.into_inner().to_string(),
+            )])
+        })
+    }
+}
+
+fn require_media_type(
+    headers: &HeaderMap,
+    accepted: &[&str],
+    accept_patch: Option<HeaderValue>,
+) -> Result<(), Problem> {
+    let sent = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = sent.split(';').next().unwrap_or_default().trim();
+    if accepted.iter().any(|accepted| essence.eq_ignore_ascii_case(accepted)) {
+        return Ok(());
+    }
+    let problem = Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        format!("Send the body with the header `Content-Type: {}`.", accepted[0]),
+    );
+    // RFC 5789 §2.2: a refused patch format is answered with the formats that are understood.
+    Err(match accept_patch {
+        Some(formats) => problem.header(http::HeaderName::from_static("accept-patch"), formats),
+        None => problem,
+    })
+}
+
+async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state).await.map_err(|rejection| {
+        if is_length_limit(&rejection) {
+            return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than this server accepts.");
+        }
+        Problem::new(StatusCode::BAD_REQUEST, "The body did not arrive whole.").cause(rejection)
+    })
+}
+
+fn is_length_limit(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<LengthLimitError>())
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let pointer = pointer(error.path());
+        let error = error.into_inner();
+        match error.classify() {
+            serde_json::error::Category::Data => {
+                let text = error.to_string();
+                let detail = text.split(" at line ").next().unwrap_or_default().to_owned();
+                Problem::invalid(vec![FieldError::new(pointer, detail)])
+            }
+            _ => not_json(&error),
+        }
+    })?;
+    json.end().map_err(|error| not_json(&error))?;
+    Ok(value)
+}
+
+fn not_json(error: &serde_json::Error) -> Problem {
+    let (line, column) = (error.line(), error.column());
+    let detail =
+        format!("The body is not JSON, or ends too early: the mistake is at line {line}, column {column}.");
+    Problem::new(StatusCode::BAD_REQUEST, detail).kind(Kind::InvalidRequest)
+}
+
+/// The place as a JSON pointer (RFC 6901 §3).
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .map(|segment| match segment {
+            Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Seq { index } => format!("/{index}"),
+            Segment::Enum { variant } => format!("/{variant}"),
+            Segment::Unknown => "/?".to_owned(),
+        })
+        .collect()
+}

@@ -1,0 +1,152 @@
+//! What Prometheus reads, when `METRICS_ADDRESS` is set.
+
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use cognito_auth::Stats;
+use http::{Method, StatusCode};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{
+        counter::{ConstCounter, Counter},
+        family::Family,
+        gauge::Gauge,
+        histogram::Histogram,
+    },
+    registry::Registry,
+};
+
+/// The media type of the OpenMetrics text format, which Prometheus reads.
+pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The counters, shared by all who count.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics(Arc<Counters>);
+
+#[derive(Debug)]
+struct Counters {
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    dynamodb_calls: Family<CallLabels, Counter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    method: String,
+    route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FetchLabels {
+    user_pool: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PoolLabels {
+    user_pool: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    operation: String,
+    outcome: String,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            requests: Family::default(),
+            durations: Family::new_with_constructor(latency_histogram),
+            dynamodb_calls: Family::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts a request. Routes are as they are declared, so their number is bounded; so are methods, as unknown ones match
+    /// none.
+    pub fn request(&self, method: &Method, route: &str, status: StatusCode, elapsed: Duration) {
+        let method = if route.is_empty() { "" } else { method.as_str() };
+        let labels = RouteLabels { method: method.to_owned(), route: route.to_owned() };
+        self.0.durations.get_or_create(&labels).observe(elapsed.as_secs_f64());
+        let RouteLabels { method, route } = labels;
+        self.0.requests.get_or_create(&RequestLabels { method, route, status: status.as_u16() }).inc();
+    }
+
+    /// Counts a call of DynamoDB.
+    pub fn dynamodb_call(&self, operation: &str, outcome: &str) {
+        let labels = CallLabels { operation: operation.to_owned(), outcome: outcome.to_owned() };
+        self.0.dynamodb_calls.get_or_create(&labels).inc();
+    }
+
+    /// How many calls of DynamoDB were made since the start, by operation, whatever their outcome.
+    pub fn dynamodb_calls(&self, operation: &str, outcome: &str) -> u64 {
+        let labels = CallLabels { operation: operation.to_owned(), outcome: outcome.to_owned() };
+        self.0.dynamodb_calls.get(&labels).map_or(0, |counter| counter.get())
+    }
+
+    /// All of it in the OpenMetrics text format, with what the verifier has counted.
+    ///
+    /// # Errors
+    ///
+    /// If a value cannot be written as text.
+    pub fn encode(&self, verifier: &Stats) -> Result<String, std::fmt::Error> {
+        let mut registry = Registry::default();
+        registry.register("http_requests", "Requests by route and status", self.0.requests.clone());
+        registry.register("http_request_duration_seconds", "Time to the answer", self.0.durations.clone());
+        registry.register("dynamodb_calls", "Calls of DynamoDB by outcome", self.0.dynamodb_calls.clone());
+        register_verifier(&mut registry, verifier);
+        let mut text = String::new();
+        text::encode(&mut text, &registry)?;
+        Ok(text)
+    }
+}
+
+fn register_verifier(registry: &mut Registry, stats: &Stats) {
+    let verifications = Family::<OutcomeLabels, Counter>::default();
+    let outcomes = [
+        ("accepted", stats.accepted),
+        ("expired", stats.expired),
+        ("refused", stats.refused),
+        ("keys_unavailable", stats.keys_unavailable),
+    ];
+    for (outcome, count) in outcomes {
+        verifications.get_or_create(&OutcomeLabels { outcome }).inc_by(count);
+    }
+    registry.register("token_verifications", "Access tokens by what became of them", verifications);
+    let hits = ConstCounter::new(stats.cache_hits);
+    registry.register("token_cache_hits", "Accepted tokens that were verified before", hits);
+    let fetches = Family::<FetchLabels, Counter>::default();
+    let ages = Family::<PoolLabels, Gauge<f64, AtomicU64>>::default();
+    for pool in &stats.pools {
+        let label = |outcome| FetchLabels { user_pool: pool.user_pool_id.clone(), outcome };
+        fetches.get_or_create(&label("ok")).inc_by(pool.fetches.saturating_sub(pool.failed_fetches));
+        fetches.get_or_create(&label("failed")).inc_by(pool.failed_fetches);
+        if let Some(age) = pool.key_set_age {
+            let labels = PoolLabels { user_pool: pool.user_pool_id.clone() };
+            ages.get_or_create(&labels).set(age.as_secs_f64());
+        }
+    }
+    registry.register("key_set_fetches", "Fetches of the key set by outcome", fetches);
+    registry.register("key_set_age_seconds", "Time since the key set was fetched", ages);
+}
+
+fn latency_histogram() -> Histogram {
+    // From well below a warm token's answer to beyond the longest that a request may take.
+    Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
+}

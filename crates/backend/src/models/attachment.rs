@@ -1,0 +1,247 @@
+//! Attachments: files that belong to an item and lie in S3.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize, de::Error};
+use utoipa::{
+    ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type},
+};
+use uuid::Uuid;
+
+use super::{Timestamp, item::ItemId, owner::Owner};
+
+/// An attachment's id: a UUID v7.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = Uuid, example = "0199a1b2-8d4e-7f50-9b6c-7d8e9f0a1b2c")]
+pub struct AttachmentId(Uuid);
+
+/// A file's name: data that is shown, never a part of a path or key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Filename(String);
+
+/// A media type such as `image/png` (RFC 9110 §8.3.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct ContentType(String);
+
+/// What an attachment is created from.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"filename": "receipt.pdf", "content_type": "application/pdf", "size": 48213}))]
+pub struct NewAttachment {
+    /// Its name for people; a download is offered under it.
+    pub filename: Filename,
+    /// Its media type; the upload must be of exactly this one.
+    pub content_type: ContentType,
+    /// Its length in bytes; the upload must be of exactly this one.
+    #[schema(minimum = 0)]
+    pub size: u64,
+}
+
+/// An attachment as it is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Attachment {
+    /// Its id.
+    pub id: AttachmentId,
+    /// Its name for people.
+    #[schema(example = "receipt.pdf")]
+    pub filename: Filename,
+    /// Its media type.
+    #[schema(example = "application/pdf")]
+    pub content_type: ContentType,
+    /// Its length in bytes.
+    #[schema(example = 48213, minimum = 0)]
+    pub size: u64,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+/// A request that S3 will accept, once its method, URL and headers are sent as they stand.
+#[derive(Clone, Serialize, ToSchema)]
+pub struct PresignedRequest {
+    /// `PUT` to upload, `GET` to download.
+    #[schema(example = "PUT")]
+    pub method: &'static str,
+    /// Where to send it. It is a secret until it expires: who has it can use it.
+    #[schema(example = "https://bucket.s3.eu-west-1.amazonaws.com/attachments/key?X-Amz-Signature=0f1e")]
+    pub url: String,
+    /// The headers to send; another value makes S3 refuse the request.
+    #[schema(example = json!({"content-type": "application/pdf", "content-length": "48213"}))]
+    pub headers: BTreeMap<String, String>,
+    /// Until when it works.
+    pub expires_at: Timestamp,
+}
+
+/// A new attachment and how to upload it. It becomes visible when the upload is complete.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CreatedAttachment {
+    /// The attachment.
+    #[serde(flatten)]
+    pub attachment: Attachment,
+    /// How to upload it.
+    pub upload: PresignedRequest,
+}
+
+/// An attachment and how to download it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AttachmentDownload {
+    /// The attachment.
+    #[serde(flatten)]
+    pub attachment: Attachment,
+    /// How to download it.
+    pub download: PresignedRequest,
+}
+
+/// An item's attachments, oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AttachmentList {
+    /// The attachments.
+    pub attachments: Vec<Attachment>,
+}
+
+impl std::fmt::Debug for PresignedRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PresignedRequest").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+impl AttachmentId {
+    /// A new id.
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// Reads an id from the end of a key.
+    pub fn parse(text: &str) -> Option<Self> {
+        Uuid::parse_str(text).ok().map(Self)
+    }
+}
+
+impl std::fmt::Display for AttachmentId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Under which key an attachment lies in the bucket. The owner is in it, so that no id in a URL reaches another's file.
+pub fn object_key(owner: &Owner, item: ItemId, attachment: AttachmentId) -> String {
+    format!("{}{attachment}", object_prefix(owner, item))
+}
+
+/// What all keys of an item's attachments begin with.
+pub fn object_prefix(owner: &Owner, item: ItemId) -> String {
+    format!("attachments/{}/{item}/", owner.digest())
+}
+
+impl Filename {
+    /// A file name of 1 to 255 characters without slashes, backslashes and control characters.
+    pub fn new(name: impl Into<String>) -> Result<Self, String> {
+        let name = name.into();
+        let length = name.chars().count();
+        let is_plain = !name.chars().any(|c| c.is_control() || matches!(c, '/' | '\\'));
+        if !(1..=255).contains(&length) || !is_plain || name == "." || name == ".." {
+            return Err("must be a file name of 1 to 255 characters without `/`, `\\` and control characters".into());
+        }
+        Ok(Self(name))
+    }
+
+    /// The `Content-Disposition` that offers a download under this name (RFC 6266 §4.3, RFC 8187 §3.2).
+    pub fn content_disposition(&self) -> String {
+        let is_safe = |c: char| c.is_ascii() && !matches!(c, '"' | '\\' | '%');
+        let ascii: String = self.0.chars().map(|c| if is_safe(c) { c } else { '_' }).collect();
+        let mut encoded = String::new();
+        for byte in self.0.bytes() {
+            if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
+                encoded.push(char::from(byte));
+            } else {
+                encoded.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")
+    }
+}
+
+impl ContentType {
+    /// A media type of at most 127 characters, without parameters but `charset`.
+    pub fn new(text: impl Into<String>) -> Result<Self, String> {
+        let text = text.into();
+        let (essence, parameter) = match text.split_once(';') {
+            Some((essence, parameter)) => (essence, Some(parameter.trim())),
+            None => (text.as_str(), None),
+        };
+        let parts: Vec<_> = essence.split('/').collect();
+        let is_media_type = parts.len() == 2 && parts.iter().all(|part| is_token(part));
+        let is_charset = parameter.is_none_or(|p| p.strip_prefix("charset=").is_some_and(is_token));
+        if text.len() > 127 || !is_media_type || !is_charset {
+            return Err("must be a media type such as `image/png`".into());
+        }
+        Ok(Self(text))
+    }
+
+    /// The media type.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A token of RFC 9110 §5.6.2.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+macro_rules! parsed_string {
+    ($name:ident, $min:literal, $max:literal, $pattern:literal) => {
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::new(<std::borrow::Cow<'de, str>>::deserialize(deserializer)?).map_err(D::Error::custom)
+            }
+        }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let schema = ObjectBuilder::new().schema_type(Type::String);
+                schema.min_length(Some($min)).max_length(Some($max)).pattern(Some($pattern)).into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    };
+}
+
+parsed_string!(Filename, 1, 255, r"^[^/\\\u0000-\u001f\u007f-\u009f]+$");
+parsed_string!(ContentType, 3, 127, r"^[^/; ]+/[^/; ]+(; ?charset=[^ ;]+)?$");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_is_no_path() {
+        for name in ["", ".", "..", "a/b", "a\\b", "a\0", "a\nb", &"x".repeat(256)] {
+            assert!(Filename::new(name).is_err(), "{name:?}");
+        }
+        assert!(Filename::new("Rechnung für Müller.pdf").is_ok());
+    }
+
+    #[test]
+    fn a_disposition_cannot_be_broken_out_of() {
+        let name = Filename::new("a\"; filename=\"évil%.exe").unwrap();
+        assert_eq!(
+            name.content_disposition(),
+            "attachment; filename=\"a_; filename=__vil_.exe\"; \
+             filename*=UTF-8''a%22%3B%20filename%3D%22%C3%A9vil%25.exe"
+        );
+    }
+
+    #[test]
+    fn a_content_type_is_a_media_type() {
+        assert!(ContentType::new("image/png").is_ok());
+        assert!(ContentType::new("text/plain; charset=utf-8").is_ok());
+        for text in ["", "png", "image/", "/png", "a/b/c", "text/html\r\nx: y", "a b/c", "a/b; x=y"] {
+            assert!(ContentType::new(text).is_err(), "{text:?}");
+        }
+    }
+}

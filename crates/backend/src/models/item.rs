@@ -1,0 +1,123 @@
+//! Items.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{
+    Timestamp,
+    text::{Description, Title},
+};
+
+/// An item's id: a UUID v7, so that ids sort by the time of creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = Uuid, example = "0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b")]
+pub struct ItemId(Uuid);
+
+impl ItemId {
+    /// A new id, later than all that this process made before.
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// The UUID.
+    pub fn uuid(self) -> Uuid {
+        self.0
+    }
+}
+
+impl From<Uuid> for ItemId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
+impl std::fmt::Display for ItemId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An item as it is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Item {
+    /// Its id.
+    pub id: ItemId,
+    /// Its title.
+    #[schema(example = "Buy milk")]
+    pub title: Title,
+    /// More about it.
+    #[schema(example = "Two litres.")]
+    pub description: Option<Description>,
+    /// How often it was written; the `ETag` is this number in quotes.
+    #[schema(example = 1, minimum = 1)]
+    pub version: u64,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last written.
+    pub updated_at: Timestamp,
+}
+
+/// What an item is created from, or replaced by.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"title": "Buy milk", "description": "Two litres."}))]
+pub struct NewItem {
+    /// Its title.
+    pub title: Title,
+    /// More about it.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub description: Option<Description>,
+}
+
+/// A JSON merge patch of an item (RFC 7396): what is absent stays, `null` removes.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"title": "Buy oat milk"}))]
+pub struct ItemPatch {
+    /// The new title; an item cannot be without one.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Title, required = false)]
+    pub title: Option<Title>,
+    /// The new description, or `null` for none.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Description>, required = false)]
+    pub description: Option<Option<Description>>,
+}
+
+/// A part of a user's items, newest first.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ItemPage {
+    /// The items.
+    pub items: Vec<Item>,
+    /// Give it as `cursor` to get the next page; `null` on the last.
+    #[schema(example = json!(null))]
+    pub next_cursor: Option<String>,
+}
+
+/// Tells a field that is present, be it `null`, from one that is absent.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_tells_null_from_absent() {
+        let patch: ItemPatch = serde_json::from_str(r#"{"description": null}"#).unwrap();
+        assert!(matches!(patch.description, Some(None)));
+        assert!(patch.title.is_none());
+        assert!(serde_json::from_str::<ItemPatch>(r#"{"title": null}"#).is_err());
+        assert!(serde_json::from_str::<ItemPatch>("{}").unwrap().description.is_none());
+    }
+
+    #[test]
+    fn ids_sort_by_creation() {
+        let ids: Vec<_> = (0..1000).map(|_| ItemId::generate().to_string()).collect();
+        assert!(ids.is_sorted());
+    }
+}

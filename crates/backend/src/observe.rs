@@ -1,0 +1,198 @@
+//! What is seen of a request from outside: its id, its line in the log, its metrics, and the body of a problem.
+//!
+//! This is the outermost layer. Never logged: tokens, claims that name a person, bodies, queries, presigned URLs. A caller
+//! is a keyed hash: who runs the server can tell that two requests are one user's, not which user's.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
+
+use aws_lc_rs::hmac;
+use axum::{
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::Response,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use tracing::{Instrument, debug, error, info, info_span};
+use uuid::Uuid;
+
+use crate::{metrics::Metrics, models::owner::Owner, problem::Problem, rate_limit::RateLimit};
+
+/// The header with the request's id, in both directions.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the log and the metrics need of the application.
+#[derive(Clone)]
+pub struct Observer {
+    metrics: Metrics,
+    key: Arc<hmac::Key>,
+}
+
+/// What the inner layers find out about a request, for the outermost one.
+#[derive(Debug, Clone, Default)]
+pub struct RequestContext(Arc<Findings>);
+
+#[derive(Debug, Default)]
+struct Findings {
+    caller: OnceLock<(String, Owner)>,
+    rate_limit: OnceLock<RateLimit>,
+}
+
+impl Observer {
+    /// `log_key` keys the hash of callers in the log; without one it is drawn at random and differs after each start.
+    pub fn new(metrics: Metrics, log_key: Option<&[u8]>) -> Self {
+        let random = Uuid::new_v4();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, log_key.unwrap_or(random.as_bytes()));
+        Self { metrics, key: Arc::new(key) }
+    }
+
+    fn caller_hash(&self, owner: &Owner) -> String {
+        let tag = hmac::sign(&self.key, owner.partition_key().as_bytes());
+        tag.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl RequestContext {
+    /// Says who calls.
+    pub fn set_caller(&self, user_pool_id: &str, owner: &Owner) {
+        self.0.caller.get_or_init(|| (user_pool_id.to_owned(), owner.clone()));
+    }
+
+    /// Says where the caller stands.
+    pub fn set_rate_limit(&self, limit: RateLimit) {
+        self.0.rate_limit.get_or_init(|| limit);
+    }
+}
+
+/// Surrounds every request.
+pub async fn observe(State(observer): State<Observer>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let request_id = request_id(request.headers());
+    let trace_id = trace_id(request.headers()).unwrap_or_default().to_owned();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("", MatchedPath::as_str);
+    let context = RequestContext::default();
+    request.extensions_mut().insert(context.clone());
+
+    let span = info_span!("request", %request_id, trace_id);
+    let response = next.run(request).instrument(span.clone()).await;
+    let _entered = span.enter();
+    let mut response = finish(response, &request_id);
+    if let Some(limit) = context.0.rate_limit.get() {
+        add_rate_limit(response.headers_mut(), *limit);
+    }
+    let status = response.status();
+    let elapsed = started.elapsed();
+    observer.metrics.request(&method, route, status, elapsed);
+    log(&observer, &context, &method, route, status, elapsed.as_secs_f64() * 1000.0);
+    response
+}
+
+/// Writes the body of a problem, logs its cause once, and names the request.
+fn finish(mut response: Response, request_id: &str) -> Response {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        let cause = problem.cause_chain();
+        match (&cause, problem.status().is_server_error()) {
+            (Some(cause), true) => error!(cause, "the request failed"),
+            (Some(cause), false) => debug!(cause, "the request was refused"),
+            _ => {}
+        }
+        let mut rendered = problem.render(request_id);
+        // What inner layers added, such as `Allow` and the headers of CORS, stays.
+        for (name, value) in response.headers() {
+            if !rendered.headers().contains_key(name) && name != http::header::CONTENT_LENGTH {
+                rendered.headers_mut().append(name, value.clone());
+            }
+        }
+        response = rendered;
+    }
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    response
+}
+
+fn log(observer: &Observer, context: &RequestContext, method: &Method, route: &str, status: StatusCode, ms: f64) {
+    if !tracing::enabled!(tracing::Level::INFO) {
+        return;
+    }
+    let duration_ms = (ms * 1000.0).round() / 1000.0;
+    let status = status.as_u16();
+    match context.0.caller.get() {
+        Some((user_pool, owner)) => {
+            let caller = observer.caller_hash(owner);
+            info!(%method, route, status, duration_ms, user_pool, caller, "request");
+        }
+        None => info!(%method, route, status, duration_ms, "request"),
+    }
+}
+
+/// The caller's own id if it is harmless, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let is_harmless = |id: &&str| {
+        let is_plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        (1..=128).contains(&id.len()) && is_plain
+    };
+    let given = headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok()).filter(is_harmless);
+    given.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+/// The trace that the request is a part of (W3C Trace Context §3.2).
+fn trace_id(headers: &HeaderMap) -> Option<&str> {
+    let mut parts = headers.get("traceparent")?.to_str().ok()?.split('-');
+    let (version, trace_id, parent_id) = (parts.next()?, parts.next()?, parts.next()?);
+    let is_hex = |text: &str, length| {
+        text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    };
+    let is_valid = is_hex(version, 2) && is_hex(trace_id, 32) && is_hex(parent_id, 16);
+    (is_valid && version != "ff" && trace_id.bytes().any(|byte| byte != b'0')).then_some(trace_id)
+}
+
+/// The headers of draft-ietf-httpapi-ratelimit-headers-10 §2 and §3.
+fn add_rate_limit(headers: &mut HeaderMap, limit: RateLimit) {
+    let policy = format!("\"caller\";q={};w=60", limit.per_minute);
+    let standing = format!("\"caller\";r={};t={}", limit.remaining, limit.reset_seconds);
+    if let (Ok(policy), Ok(standing)) = (HeaderValue::try_from(policy), HeaderValue::try_from(standing)) {
+        headers.insert(HeaderName::from_static("ratelimit-policy"), policy);
+        headers.insert(HeaderName::from_static("ratelimit"), standing);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())])
+    }
+
+    #[test]
+    fn only_a_harmless_request_id_is_taken_over() {
+        assert_eq!(request_id(&headers("x-request-id", "abc-1.2_3")), "abc-1.2_3");
+        for id in ["", "a b", "a\"b", "é", &"x".repeat(129)] {
+            assert_ne!(request_id(&headers("x-request-id", id)), id);
+        }
+    }
+
+    #[test]
+    fn a_traceparent_names_its_trace() {
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let valid = headers("traceparent", &format!("00-{trace}-00f067aa0ba902b7-01"));
+        assert_eq!(trace_id(&valid), Some(trace));
+        for invalid in ["", "00", "00-zz-00f067aa0ba902b7-01", &format!("ff-{trace}-00f067aa0ba902b7-01")] {
+            assert_eq!(trace_id(&headers("traceparent", invalid)), None, "{invalid}");
+        }
+    }
+
+    #[test]
+    fn callers_are_told_apart_and_not_named() {
+        let observer = Observer::new(Metrics::default(), Some(b"key"));
+        let (alice, bob) = (Owner::user("p", "alice"), Owner::user("p", "bob"));
+        assert_eq!(observer.caller_hash(&alice), observer.caller_hash(&alice));
+        assert_ne!(observer.caller_hash(&alice), observer.caller_hash(&bob));
+        assert_ne!(Observer::new(Metrics::default(), None).caller_hash(&alice), observer.caller_hash(&alice));
+    }
+}

@@ -1,0 +1,249 @@
+//! The one shape of every error answer: `application/problem+json` (RFC 9457).
+//!
+//! A handler returns a [`Problem`]; converting it to a response only stores it there. The outermost layer, which knows the
+//! request id, writes the body and logs the cause, once (see [`crate::observe`]).
+
+use std::{error::Error, sync::Arc};
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The media type of RFC 9457 §3.
+pub const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// An error as its caller sees it, with the cause for the operator kept beside it.
+///
+/// `detail` helps the caller to mend the request and never quotes a cause (RFC 9457 §5).
+#[derive(Debug, Clone)]
+pub struct Problem {
+    status: StatusCode,
+    kind: Kind,
+    detail: String,
+    errors: Vec<FieldError>,
+    headers: HeaderMap,
+    cause: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+/// What kind of problem it is, where the status alone does not say it all; part of the API's contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The status says it all (`about:blank`, RFC 9457 §4.2.1).
+    Plain,
+    /// The body or the query does not have the shape that the document asks for.
+    InvalidRequest,
+    /// The `ETag` given in `If-Match` is not the current one.
+    VersionConflict,
+    /// A write needs `If-Match`.
+    VersionRequired,
+    /// The idempotency key was used with another body.
+    IdempotencyKeyReused,
+    /// A request with the same idempotency key is still being handled.
+    IdempotencyKeyInFlight,
+    /// The item has as many attachments as it may have.
+    TooManyAttachments,
+}
+
+/// One mistake in a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldError {
+    /// Where it is: a JSON pointer into the body (RFC 6901), or the name of the query or path parameter or of the header.
+    #[schema(example = "/title")]
+    pub pointer: String,
+    /// What is wrong there and what would be right.
+    #[schema(example = "must have 1 to 200 characters")]
+    pub detail: String,
+}
+
+/// The body of an error answer, for the document.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody<'a> {
+    /// What kind of problem it is: `about:blank`, or a path that stays the same for the same kind.
+    #[serde(rename = "type")]
+    #[schema(example = "about:blank")]
+    kind: &'static str,
+    /// The kind in a few words.
+    #[schema(value_type = String, example = "Not Found")]
+    title: &'a str,
+    /// The status code of the answer.
+    #[schema(example = 404, minimum = 400, maximum = 599)]
+    status: u16,
+    /// What happened, and how to mend it.
+    #[schema(value_type = String, example = "There is no such item.")]
+    detail: &'a str,
+    /// The id under which the server logged this request; it is in `x-request-id`, too.
+    #[schema(value_type = String, example = "0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b")]
+    request_id: &'a str,
+    /// The mistakes, one by one, where there are several or where each has a place.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Vec<FieldError>)]
+    errors: &'a [FieldError],
+}
+
+impl Kind {
+    fn uri(self) -> &'static str {
+        match self {
+            Self::Plain => "about:blank",
+            Self::InvalidRequest => "/problems/invalid-request",
+            Self::VersionConflict => "/problems/version-conflict",
+            Self::VersionRequired => "/problems/version-required",
+            Self::IdempotencyKeyReused => "/problems/idempotency-key-reused",
+            Self::IdempotencyKeyInFlight => "/problems/idempotency-key-in-flight",
+            Self::TooManyAttachments => "/problems/too-many-attachments",
+        }
+    }
+
+    fn title(self, status: StatusCode) -> &'static str {
+        match self {
+            Self::Plain => status.canonical_reason().unwrap_or("Error"),
+            Self::InvalidRequest => "The request is not valid",
+            Self::VersionConflict => "The resource has changed",
+            Self::VersionRequired => "The version to be changed must be named",
+            Self::IdempotencyKeyReused => "The idempotency key belongs to another request",
+            Self::IdempotencyKeyInFlight => "The first request with this idempotency key is still running",
+            Self::TooManyAttachments => "The item has all the attachments it may have",
+        }
+    }
+}
+
+impl FieldError {
+    /// A mistake at `pointer`.
+    pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), detail: detail.into() }
+    }
+}
+
+impl Problem {
+    /// A problem whose status says it all.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            kind: Kind::Plain,
+            detail: detail.into(),
+            errors: Vec::new(),
+            headers: HeaderMap::new(),
+            cause: None,
+        }
+    }
+
+    /// 422 with every mistake found.
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        let detail = match errors.as_slice() {
+            [one] => format!("{}: {}.", one.pointer, one.detail),
+            several => format!("The request has {} mistakes; see `errors`.", several.len()),
+        };
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).kind(Kind::InvalidRequest) }
+    }
+
+    /// 404 for a resource that is absent or another user's: the two are not told apart, on purpose.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("There is no such {what}."))
+    }
+
+    /// 500 whose cause goes to the log only.
+    pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The server made a mistake. It was logged under this request's id.",
+        )
+        .cause(cause)
+    }
+
+    /// 503 that asks to come back after `seconds`.
+    pub fn unavailable(detail: impl Into<String>, seconds: u64) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(seconds)
+    }
+
+    /// Says what kind it is.
+    #[must_use]
+    pub fn kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// Says what happened, and how to mend it.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
+    /// Adds a header to the answer.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.append(name, value);
+        self
+    }
+
+    /// Adds headers to the answer.
+    #[must_use]
+    pub fn headers(mut self, headers: HeaderMap) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
+    /// Asks to come back after `seconds` (RFC 9110 §10.2.3).
+    #[must_use]
+    pub fn retry_after(self, seconds: u64) -> Self {
+        self.header(header::RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    /// Keeps the cause for the log.
+    #[must_use]
+    pub fn cause(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.cause = Some(Arc::from(cause.into()));
+        self
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The cause, for the log, with everything it wraps.
+    pub fn cause_chain(&self) -> Option<String> {
+        let mut error: &dyn Error = self.cause.as_deref()?;
+        let mut chain = error.to_string();
+        while let Some(source) = error.source() {
+            let text = source.to_string();
+            if !chain.ends_with(&text) {
+                chain.push_str(": ");
+                chain.push_str(&text);
+            }
+            error = source;
+        }
+        Some(chain)
+    }
+
+    /// The answer with its body.
+    pub fn render(&self, request_id: &str) -> Response {
+        let body = ProblemBody {
+            kind: self.kind.uri(),
+            title: self.kind.title(self.status),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            request_id,
+            errors: &self.errors,
+        };
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers.clone();
+        response.headers_mut().insert(header::CONTENT_TYPE, MEDIA_TYPE);
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}

@@ -1,0 +1,48 @@
+//! What a client needs to know to get a token for this API (RFC 9728).
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{App, extract::Json};
+
+/// Where the document is (RFC 9728 §3).
+pub const PATH: &str = "/.well-known/oauth-protected-resource";
+
+/// The metadata of this protected resource (RFC 9728 §2).
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ProtectedResourceMetadata {
+    /// The API's own URL; tokens that are bound to a resource (RFC 8707) must name it.
+    #[schema(example = "https://api.example.com")]
+    resource: String,
+    /// Who issues the tokens.
+    #[schema(example = json!(["https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI"]))]
+    authorization_servers: Vec<String>,
+    /// Which scopes there are.
+    #[schema(example = json!(["items/read", "items/write"]))]
+    scopes_supported: Vec<String>,
+    /// How to send the token: in the header only.
+    #[schema(example = json!(["header"]))]
+    bearer_methods_supported: Vec<String>,
+    /// The name of this API for people.
+    #[schema(example = "Items")]
+    resource_name: String,
+    /// Where people read about it.
+    #[schema(example = "https://api.example.com/docs")]
+    resource_documentation: String,
+}
+
+/// How to get a token for this API.
+#[utoipa::path(get, path = "/.well-known/oauth-protected-resource", tag = "documentation",
+    responses((status = OK, body = ProtectedResourceMetadata)))]
+pub async fn show_resource_metadata(State(app): State<App>) -> Json<ProtectedResourceMetadata> {
+    let config = app.config();
+    Json(ProtectedResourceMetadata {
+        resource: config.resource().to_owned(),
+        authorization_servers: config.cognito.user_pool.issuers().into_iter().take(1).collect(),
+        scopes_supported: crate::openapi::scopes().map(|(scope, _)| scope.to_owned()).collect(),
+        bearer_methods_supported: vec!["header".to_owned()],
+        resource_name: "Items".to_owned(),
+        resource_documentation: format!("{}/docs", config.resource()),
+    })
+}

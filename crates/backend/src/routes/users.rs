@@ -1,0 +1,109 @@
+//! The caller themselves.
+
+use axum::extract::State;
+use cognito_auth::Principal;
+use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    auth::{Caller, ItemsRead, ItemsWrite},
+    extract::Json,
+    models::{
+        profile::{NewProfile, Profile},
+        Timestamp,
+    },
+    problem::{Problem, ProblemBody},
+    services::dynamodb::Store,
+};
+
+/// Who calls, as the access token says.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CurrentUser {
+    /// Whether a person or a machine calls.
+    kind: CallerKind,
+    /// The user's id in the pool; together with `user_pool_id` it is their identity. `null` for a machine.
+    #[schema(example = "9b2d1c4e-6a7f-4e21-8c3d-5f60718293a4", required = true)]
+    sub: Option<String>,
+    /// The name that the user signs in with. `null` for a machine.
+    #[schema(example = "alice", required = true)]
+    username: Option<String>,
+    /// The user pool.
+    #[schema(example = "eu-west-1_AbCdEfGhI")]
+    user_pool_id: String,
+    /// The app client that the token was issued to.
+    #[schema(example = "1example23456789")]
+    client_id: String,
+    /// The user's groups.
+    #[schema(example = json!(["admins"]))]
+    groups: Vec<String>,
+    /// What the token may be used for.
+    #[schema(example = json!(["items/read", "items/write"]))]
+    scopes: Vec<String>,
+    /// Until when the token is valid.
+    expires_at: Timestamp,
+}
+
+/// Who can call.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CallerKind {
+    /// A person who signed in.
+    User,
+    /// A program with credentials of its own.
+    Machine,
+}
+
+/// Who am I?
+///
+/// Answered from the access token alone: nothing is stored or looked up.
+#[utoipa::path(get, path = "/users/me", tag = "users", responses((status = OK, body = CurrentUser)))]
+pub async fn show_current_user(_: State<Store>, caller: Caller) -> Json<CurrentUser> {
+    let (kind, sub, username) = match caller.principal() {
+        Principal::User { sub, username, .. } => (CallerKind::User, Some(sub), Some(username)),
+        Principal::Machine { .. } => (CallerKind::Machine, None, None),
+    };
+    Json(CurrentUser {
+        kind,
+        sub: sub.map(str::to_owned),
+        username: username.map(str::to_owned),
+        user_pool_id: caller.user_pool_id().to_owned(),
+        client_id: caller.client_id().to_owned(),
+        groups: caller.groups().to_vec(),
+        scopes: caller.scopes().map(str::to_owned).collect(),
+        expires_at: Timestamp::at(caller.expires_at().into()),
+    })
+}
+
+/// Read my profile.
+#[utoipa::path(get, path = "/users/me/profile", tag = "users", responses(
+    (status = OK, body = Profile),
+    (status = NOT_FOUND, body = ProblemBody, description = "No profile was set"),
+))]
+pub async fn show_profile(State(store): State<Store>, caller: Caller<ItemsRead>) -> Result<Json<Profile>, Problem> {
+    store.profile(caller.owner()).await?.map(Json).ok_or_else(|| Problem::not_found("profile"))
+}
+
+/// Set my profile.
+#[utoipa::path(put, path = "/users/me/profile", tag = "users", request_body = NewProfile,
+    responses((status = OK, body = Profile)))]
+pub async fn replace_profile(
+    State(store): State<Store>,
+    caller: Caller<ItemsWrite>,
+    Json(new): Json<NewProfile>,
+) -> Result<Json<Profile>, Problem> {
+    Ok(Json(store.put_profile(caller.owner(), new).await?))
+}
+
+/// Remove my profile.
+///
+/// It is no mistake if there is none.
+#[utoipa::path(delete, path = "/users/me/profile", tag = "users",
+    responses((status = NO_CONTENT, description = "There is no profile any more")))]
+pub async fn delete_profile(
+    State(store): State<Store>,
+    caller: Caller<ItemsWrite>,
+) -> Result<StatusCode, Problem> {
+    store.delete_profile(caller.owner()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,164 @@
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_sdk_dynamodb::{
+    error::{BuildError, SdkError},
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{
+        AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure::AllOld, TransactWriteItem,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Row, Store, StoreError,
+    items::{item_row, new_item},
+    key, refine,
+};
+use crate::models::{
+    Timestamp,
+    item::{Item, NewItem},
+    owner::Owner,
+};
+
+/// How long an answer is kept for replays.
+const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What a caller names one create by, so that repeating it does nothing more.
+#[derive(Debug, Clone)]
+pub struct IdempotencyKey(String);
+
+/// What a request's body was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprint(String);
+
+/// What a create with an idempotency key came to.
+#[derive(Debug)]
+pub enum Once {
+    /// The item was created, now or by an earlier request with this key and body; as it was when it was created.
+    Created(Item),
+    /// The key was used with another body.
+    OtherBody,
+    /// A request with this key is being handled right now.
+    InFlight,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    fingerprint: String,
+    /// The answer, as JSON: a later change of the item must not change a replay.
+    item: String,
+    expires_at: i64,
+}
+
+impl IdempotencyKey {
+    /// A key of 1 to 255 visible ASCII characters.
+    pub fn new(key: &str) -> Option<Self> {
+        let is_visible = key.bytes().all(|byte| byte.is_ascii_graphic());
+        ((1..=255).contains(&key.len()) && is_visible).then(|| Self(hex(key.as_bytes())))
+    }
+
+    fn sort_key(&self) -> String {
+        format!("IDEMPOTENCY#{}", self.0)
+    }
+}
+
+impl Fingerprint {
+    /// The fingerprint of an item to be created. It is taken of what the body says, not of how it is written.
+    pub fn of(new: &NewItem) -> Self {
+        Self(hex(&serde_json::to_vec(new).unwrap_or_default()))
+    }
+}
+
+impl Store {
+    /// Creates an item unless `key` did so in the last 24 hours: one `TransactWriteItems`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn create_item_once(
+        &self,
+        owner: &Owner,
+        key: &IdempotencyKey,
+        new: NewItem,
+    ) -> Result<Once, StoreError> {
+        let fingerprint = Fingerprint::of(&new);
+        let item = new_item(new);
+        let record = self.put_record(owner, key, &fingerprint, &item)?;
+        let put_item = Put::builder()
+            .table_name(&*self.table)
+            .set_item(Some(item_row(owner, &item)?))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()
+            .map_err(build_failed)?;
+        // The SDK gives the transaction a token that all its attempts share, so DynamoDB itself makes them one (10 min):
+        // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
+        let request = self.client.transact_write_items();
+        let request = request.transact_items(TransactWriteItem::builder().put(record).build());
+        let request = request.transact_items(TransactWriteItem::builder().put(put_item).build());
+        match self.send("TransactWriteItems", request.send()).await {
+            Ok(_) => Ok(Once::Created(item)),
+            Err(SdkError::ServiceError(service)) => match service.err() {
+                TransactWriteItemsError::TransactionCanceledException(canceled) => {
+                    match replay(canceled.cancellation_reasons(), &fingerprint) {
+                        Some(outcome) => outcome,
+                        None => Err(refine("TransactWriteItems", SdkError::ServiceError(service))),
+                    }
+                }
+                TransactWriteItemsError::TransactionInProgressException(_) => Ok(Once::InFlight),
+                _ => Err(refine("TransactWriteItems", SdkError::ServiceError(service))),
+            },
+            Err(error) => Err(refine("TransactWriteItems", error)),
+        }
+    }
+
+    fn put_record(
+        &self,
+        owner: &Owner,
+        idempotency_key: &IdempotencyKey,
+        fingerprint: &Fingerprint,
+        item: &Item,
+    ) -> Result<Put, StoreError> {
+        let now = Timestamp::now().unix();
+        let record = Record {
+            fingerprint: fingerprint.0.clone(),
+            item: serde_json::to_string(item).map_err(<serde_dynamo::Error as serde::de::Error>::custom)?,
+            expires_at: now.saturating_add_unsigned(LIFETIME.as_secs()),
+        };
+        let mut row: Row = serde_dynamo::to_item(record)?;
+        row.extend(key(owner, idempotency_key.sort_key()));
+        // Rows past their time to live stay readable until DynamoDB gets to them:
+        // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html
+        Put::builder()
+            .table_name(&*self.table)
+            .set_item(Some(row))
+            .condition_expression("attribute_not_exists(pk) OR expires_at <= :now")
+            .expression_attribute_values(":now", AttributeValue::N(now.to_string()))
+            .return_values_on_condition_check_failure(AllOld)
+            .build()
+            .map_err(build_failed)
+    }
+}
+
+/// What the reasons of a cancelled transaction say; the first is the record's.
+fn replay(reasons: &[CancellationReason], fingerprint: &Fingerprint) -> Option<Result<Once, StoreError>> {
+    if reasons.iter().any(|reason| reason.code() == Some("TransactionConflict")) {
+        return Some(Ok(Once::InFlight));
+    }
+    let row = reasons.first().filter(|reason| reason.code() == Some("ConditionalCheckFailed"))?.item()?;
+    Some(serde_dynamo::from_item::<_, Record>(row.clone()).map_err(StoreError::from).and_then(|record| {
+        if record.fingerprint != fingerprint.0 {
+            return Ok(Once::OtherBody);
+        }
+        let item = serde_json::from_str(&record.item).map_err(<serde_dynamo::Error as serde::de::Error>::custom)?;
+        Ok(Once::Created(item))
+    }))
+}
+
+pub(super) fn build_failed(error: BuildError) -> StoreError {
+    StoreError::Refused { operation: "TransactWriteItems", source: error.into() }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,292 @@
+use aws_sdk_dynamodb::{
+    error::SdkError,
+    operation::{
+        delete_item::DeleteItemError, put_item::PutItemError, query::QueryOutput, update_item::UpdateItemError,
+    },
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure::AllOld},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Attempts, Row, Store, StoreError, WriteId, key, refine};
+use crate::models::{
+    Timestamp,
+    cursor::Cursor,
+    item::{Item, ItemId, ItemPatch, NewItem},
+    owner::Owner,
+    text::{Description, Title},
+    version::IfMatch,
+};
+
+/// What a conditional write came to.
+#[derive(Debug)]
+pub enum Written {
+    /// It was made; the item as it is now.
+    Done(Item),
+    /// There is no such item.
+    Missing,
+    /// The item has another version than the caller expects.
+    Stale,
+}
+
+/// What a conditional delete came to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// The item is gone.
+    Done,
+    /// There was no such item.
+    Missing,
+    /// The item has another version than the caller expects.
+    Stale,
+}
+
+/// Items in order, and whether there are more behind them.
+#[derive(Debug)]
+pub struct Page {
+    /// The items, newest first.
+    pub items: Vec<Item>,
+    /// Where the next page begins.
+    pub next: Option<Cursor>,
+}
+
+/// An item's attributes as they lie in the table.
+#[derive(Serialize, Deserialize)]
+struct ItemRow {
+    title: Title,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    description: Option<Description>,
+    version: u64,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl Store {
+    /// Creates an item: one `PutItem`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn create_item(&self, owner: &Owner, new: NewItem) -> Result<Item, StoreError> {
+        let item = new_item(new);
+        let request = self.client.put_item().table_name(&*self.table).set_item(Some(item_row(owner, &item)?));
+        let sent = self.send("PutItem", request.condition_expression("attribute_not_exists(pk)").send()).await;
+        match sent {
+            // The id is this call's own, so the row that is in the way was written by its own earlier attempt.
+            Ok(_) => Ok(item),
+            Err(SdkError::ServiceError(e)) if matches!(e.err(), PutItemError::ConditionalCheckFailedException(_)) => {
+                Ok(item)
+            }
+            Err(error) => Err(refine("PutItem", error)),
+        }
+    }
+
+    /// One item: one `GetItem`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn item(&self, owner: &Owner, id: ItemId) -> Result<Option<Item>, StoreError> {
+        self.row(owner, sort_key(id)).await?.map(|row| read(id, row)).transpose()
+    }
+
+    /// Up to `limit` items after `cursor`, newest first: one `Query`.
+    ///
+    /// A page can be shorter than `limit` although more follow, as DynamoDB reads at most 1 MB at once.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn items(&self, owner: &Owner, limit: usize, after: Option<Cursor>) -> Result<Page, StoreError> {
+        let request = self.client.query().table_name(&*self.table).consistent_read(true).scan_index_forward(false);
+        let request = request
+            .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
+            .expression_attribute_values(":pk", AttributeValue::S(owner.partition_key().to_owned()))
+            .expression_attribute_values(":sk", AttributeValue::S("ITEM#".to_owned()))
+            // One more than asked for tells whether there is a next page, so that no page is ever empty but the first.
+            .limit(i32::try_from(limit + 1).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(after.map(|Cursor(id)| key(owner, sort_key(id))));
+        let sent = self.send("Query", request.send()).await;
+        page(sent.map_err(|error| refine("Query", error))?, limit)
+    }
+
+    /// Replaces an item: one `UpdateItem`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn replace_item(
+        &self,
+        owner: &Owner,
+        id: ItemId,
+        new: NewItem,
+        if_match: &IfMatch,
+    ) -> Result<Written, StoreError> {
+        let everything = ItemPatch { title: Some(new.title), description: Some(new.description) };
+        self.patch_item(owner, id, everything, if_match).await
+    }
+
+    /// Changes what the patch names: one `UpdateItem`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn patch_item(
+        &self,
+        owner: &Owner,
+        id: ItemId,
+        patch: ItemPatch,
+        if_match: &IfMatch,
+    ) -> Result<Written, StoreError> {
+        let write = WriteId::generate();
+        let update = Update::new(patch, if_match, &write)?;
+        let request = self
+            .client
+            .update_item()
+            .table_name(&*self.table)
+            .set_key(Some(key(owner, sort_key(id))))
+            .update_expression(update.expression)
+            .condition_expression(update.condition)
+            .set_expression_attribute_values(Some(update.values))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(AllOld);
+        match self.send("UpdateItem", request.send()).await {
+            Ok(output) => Ok(Written::Done(read(id, output.attributes.unwrap_or_default())?)),
+            Err(SdkError::ServiceError(service)) => match service.err() {
+                UpdateItemError::ConditionalCheckFailedException(failed) => match failed.item() {
+                    None => Ok(Written::Missing),
+                    Some(row) if write.has_written(row) => Ok(Written::Done(read(id, row.clone())?)),
+                    Some(_) => Ok(Written::Stale),
+                },
+                _ => Err(refine("UpdateItem", SdkError::ServiceError(service))),
+            },
+            Err(error) => Err(refine("UpdateItem", error)),
+        }
+    }
+
+    /// Removes an item, but not its attachments: one `DeleteItem`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    pub async fn delete_item(&self, owner: &Owner, id: ItemId, if_match: &IfMatch) -> Result<Deleted, StoreError> {
+        let attempts = Attempts::default();
+        let (condition, values) = versions_condition(if_match);
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&*self.table)
+            .set_key(Some(key(owner, sort_key(id))))
+            .set_condition_expression(condition)
+            .set_expression_attribute_values(values)
+            .return_values(ReturnValue::AllOld)
+            .return_values_on_condition_check_failure(AllOld);
+        let sent = self.send("DeleteItem", request.customize().interceptor(attempts.clone()).send()).await;
+        let old = match sent {
+            Ok(output) => output.attributes,
+            Err(SdkError::ServiceError(service)) => match service.err() {
+                DeleteItemError::ConditionalCheckFailedException(failed) if failed.item().is_some() => {
+                    return Ok(Deleted::Stale);
+                }
+                DeleteItemError::ConditionalCheckFailedException(_) => None,
+                _ => return Err(refine("DeleteItem", SdkError::ServiceError(service))),
+            },
+            Err(error) => return Err(refine("DeleteItem", error)),
+        };
+        // If an earlier attempt's answer was lost, it is that attempt that removed what this one did not find.
+        Ok(if old.is_some() || attempts.several() { Deleted::Done } else { Deleted::Missing })
+    }
+}
+
+pub(super) fn sort_key(id: ItemId) -> String {
+    format!("ITEM#{id}")
+}
+
+pub(super) fn new_item(new: NewItem) -> Item {
+    let now = Timestamp::now();
+    Item {
+        id: ItemId::generate(),
+        title: new.title,
+        description: new.description,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+pub(super) fn item_row(owner: &Owner, item: &Item) -> Result<Row, StoreError> {
+    let mut row: Row = serde_dynamo::to_item(ItemRow {
+        title: item.title.clone(),
+        description: item.description.clone(),
+        version: item.version,
+        created_at: item.created_at,
+        updated_at: item.updated_at,
+    })?;
+    row.extend(key(owner, sort_key(item.id)));
+    row.extend(WriteId::generate().attributes());
+    Ok(row)
+}
+
+fn read(id: ItemId, row: Row) -> Result<Item, StoreError> {
+    let ItemRow { title, description, version, created_at, updated_at } = serde_dynamo::from_item(row)?;
+    Ok(Item { id, title, description, version, created_at, updated_at })
+}
+
+fn page(output: QueryOutput, limit: usize) -> Result<Page, StoreError> {
+    let mut rows = output.items.unwrap_or_default();
+    let has_more = rows.len() > limit || output.last_evaluated_key.is_some();
+    rows.truncate(limit);
+    let items = rows.into_iter().map(|row| read(row_id(&row)?, row)).collect::<Result<Vec<_>, _>>()?;
+    let next = items.last().filter(|_| has_more).map(|last| Cursor(last.id));
+    Ok(Page { items, next })
+}
+
+fn row_id(row: &Row) -> Result<ItemId, StoreError> {
+    let sort_key = row.get("sk").and_then(|value| value.as_s().ok());
+    let id = sort_key.and_then(|key| key.strip_prefix("ITEM#")).and_then(|id| id.parse::<uuid::Uuid>().ok());
+    id.map(ItemId::from).ok_or_else(|| {
+        StoreError::Row(<serde_dynamo::Error as serde::de::Error>::custom("the sort key names no item"))
+    })
+}
+
+/// An `UpdateItem`'s expressions.
+struct Update {
+    expression: String,
+    condition: String,
+    values: Row,
+}
+
+impl Update {
+    fn new(patch: ItemPatch, if_match: &IfMatch, write: &WriteId) -> Result<Self, StoreError> {
+        let mut expression = "SET version = version + :one, updated_at = :now, \
+                              w3 = w2, w2 = w1, w1 = w0, w0 = :write"
+            .to_owned();
+        let (condition, values) = versions_condition(if_match);
+        let mut values = values.unwrap_or_default();
+        values.insert(":one".to_owned(), AttributeValue::N("1".to_owned()));
+        values.insert(":now".to_owned(), serde_dynamo::to_attribute_value(Timestamp::now())?);
+        values.insert(":write".to_owned(), write.0.clone());
+        if let Some(title) = patch.title {
+            expression.push_str(", title = :title");
+            values.insert(":title".to_owned(), serde_dynamo::to_attribute_value(title)?);
+        }
+        match patch.description {
+            Some(Some(description)) => {
+                expression.push_str(", description = :description");
+                values.insert(":description".to_owned(), serde_dynamo::to_attribute_value(description)?);
+            }
+            Some(None) => expression.push_str(" REMOVE description"),
+            None => {}
+        }
+        // Where no version is asked for, nothing else would keep a retry from being made twice.
+        let condition = condition
+            .unwrap_or_else(|| "attribute_exists(pk) AND NOT :write IN (w0, w1, w2, w3)".to_owned());
+        Ok(Self { expression, condition, values })
+    }
+}
+
+/// The condition that an item has one of the versions, if any are named.
+fn versions_condition(if_match: &IfMatch) -> (Option<String>, Option<Row>) {
+    let IfMatch::Versions(versions) = if_match else { return (None, None) };
+    let names: Vec<_> = (0..versions.len()).map(|n| format!(":v{n}")).collect();
+    let numbers = versions.iter().map(|version| AttributeValue::N(version.to_string()));
+    (Some(format!("version IN ({})", names.join(", "))), Some(names.iter().cloned().zip(numbers).collect()))
+}

@@ -1,0 +1,195 @@
+//! The bucket with the attachments. Their bytes never pass through this server: callers get presigned requests.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_s3::{
+    Client,
+    config::Builder,
+    error::{BoxError, SdkError},
+    operation::head_object::HeadObjectError,
+    presigning::{PresignedRequest as Presigned, PresigningConfig},
+    types::{Delete, ObjectIdentifier},
+};
+use time::OffsetDateTime;
+
+use crate::models::{
+    Timestamp,
+    attachment::{Attachment, AttachmentId, PresignedRequest, object_key, object_prefix},
+    item::ItemId,
+    owner::Owner,
+};
+
+/// The SDK's configuration for the bucket's client: every wait has an end, as in [`super::dynamodb::client_config`].
+///
+/// `path_style` is for S3 on a custom endpoint, which has no host name for each bucket.
+pub fn client_config(shared: &SdkConfig, path_style: bool) -> Builder {
+    Builder::from(shared)
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .force_path_style(path_style)
+        .retry_config(RetryConfig::standard())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(1))
+                .operation_attempt_timeout(Duration::from_secs(2))
+                .operation_timeout(Duration::from_secs(5))
+                .build(),
+        )
+}
+
+/// The bucket.
+#[derive(Clone)]
+pub struct Bucket {
+    client: Client,
+    name: Arc<str>,
+    url_lifetime: Duration,
+}
+
+/// Why S3 did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum BucketError {
+    /// S3 could not be reached, was too slow, or failed.
+    #[error("S3 does not answer {operation}")]
+    Unavailable {
+        /// Which call.
+        operation: &'static str,
+        /// What the SDK says.
+        source: BoxError,
+    },
+    /// S3 refused the call: no such bucket, no permission, or a mistake in this program.
+    #[error("S3 refuses {operation}")]
+    Refused {
+        /// Which call.
+        operation: &'static str,
+        /// What the SDK says.
+        source: BoxError,
+    },
+}
+
+impl Bucket {
+    /// The bucket `name`, reached through `client`; what it presigns works for `url_lifetime`.
+    pub fn new(client: Client, name: &str, url_lifetime: Duration) -> Self {
+        Self { client, name: name.into(), url_lifetime }
+    }
+
+    /// A request that uploads exactly what the attachment says: its length and media type are signed.
+    ///
+    /// # Errors
+    ///
+    /// [`BucketError::Refused`] if there are no credentials to sign with.
+    pub async fn presign_upload(
+        &self,
+        owner: &Owner,
+        item: ItemId,
+        attachment: &Attachment,
+    ) -> Result<PresignedRequest, BucketError> {
+        let length = i64::try_from(attachment.size).map_err(|error| refused("PutObject", error))?;
+        let request = self
+            .client
+            .put_object()
+            .bucket(&*self.name)
+            .key(object_key(owner, item, attachment.id))
+            .content_type(attachment.content_type.as_str())
+            .content_length(length);
+        let signed = request.presigned(self.presigning()?).await;
+        Ok(self.presigned("PUT", signed.map_err(|error| refine("PutObject", error))?))
+    }
+
+    /// A request that downloads the attachment under its own name and media type.
+    ///
+    /// # Errors
+    ///
+    /// [`BucketError::Refused`] if there are no credentials to sign with.
+    pub async fn presign_download(
+        &self,
+        owner: &Owner,
+        item: ItemId,
+        attachment: &Attachment,
+    ) -> Result<PresignedRequest, BucketError> {
+        let request = self
+            .client
+            .get_object()
+            .bucket(&*self.name)
+            .key(object_key(owner, item, attachment.id))
+            .response_content_type(attachment.content_type.as_str())
+            .response_content_disposition(attachment.filename.content_disposition());
+        let signed = request.presigned(self.presigning()?).await;
+        Ok(self.presigned("GET", signed.map_err(|error| refine("GetObject", error))?))
+    }
+
+    /// Which of an item's attachments were uploaded.
+    ///
+    /// # Errors
+    ///
+    /// [`BucketError`].
+    pub async fn uploaded(&self, owner: &Owner, item: ItemId) -> Result<Vec<AttachmentId>, BucketError> {
+        let prefix = object_prefix(owner, item);
+        // An item may have 100 attachments at most, and S3 lists 1000 at once.
+        let listed = self.client.list_objects_v2().bucket(&*self.name).prefix(&prefix).send().await;
+        let objects = listed.map_err(|error| refine("ListObjectsV2", error))?.contents.unwrap_or_default();
+        let keys = objects.iter().filter_map(|object| object.key()?.strip_prefix(&prefix));
+        Ok(keys.filter_map(AttachmentId::parse).collect())
+    }
+
+    /// Whether one attachment was uploaded.
+    ///
+    /// # Errors
+    ///
+    /// [`BucketError`].
+    pub async fn is_uploaded(&self, owner: &Owner, item: ItemId, id: AttachmentId) -> Result<bool, BucketError> {
+        let request = self.client.head_object().bucket(&*self.name).key(object_key(owner, item, id));
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(SdkError::ServiceError(service)) if matches!(service.err(), HeadObjectError::NotFound(_)) => Ok(false),
+            Err(error) => Err(refine("HeadObject", error)),
+        }
+    }
+
+    /// Removes the files of attachments, those that were never uploaded among them.
+    ///
+    /// # Errors
+    ///
+    /// [`BucketError`].
+    pub async fn delete(&self, owner: &Owner, item: ItemId, ids: &[AttachmentId]) -> Result<(), BucketError> {
+        let objects = ids
+            .iter()
+            .map(|id| ObjectIdentifier::builder().key(object_key(owner, item, *id)).build())
+            .collect::<Result<Vec<_>, _>>()
+            .and_then(|objects| Delete::builder().set_objects(Some(objects)).quiet(true).build())
+            .map_err(|error| refused("DeleteObjects", error))?;
+        let sent = self.client.delete_objects().bucket(&*self.name).delete(objects).send().await;
+        match sent.map_err(|error| refine("DeleteObjects", error))?.errors().first() {
+            None => Ok(()),
+            Some(error) => {
+                let source = error.message().unwrap_or("an object was not deleted").into();
+                Err(BucketError::Unavailable { operation: "DeleteObjects", source })
+            }
+        }
+    }
+
+    fn presigning(&self) -> Result<PresigningConfig, BucketError> {
+        PresigningConfig::expires_in(self.url_lifetime).map_err(|error| refused("presigning", error))
+    }
+
+    fn presigned(&self, method: &'static str, signed: Presigned) -> PresignedRequest {
+        let headers: BTreeMap<_, _> =
+            signed.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let expires_at = Timestamp::at(OffsetDateTime::now_utc() + self.url_lifetime);
+        PresignedRequest { method, url: signed.uri().to_owned(), headers, expires_at }
+    }
+}
+
+fn refused(operation: &'static str, error: impl Into<BoxError>) -> BucketError {
+    BucketError::Refused { operation, source: error.into() }
+}
+
+fn refine<E>(operation: &'static str, error: SdkError<E>) -> BucketError
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    match &error {
+        SdkError::ServiceError(service) if !service.raw().status().is_server_error() => refused(operation, error),
+        SdkError::ConstructionFailure(_) => refused(operation, error),
+        _ => BucketError::Unavailable { operation, source: error.into() },
+    }
+}
