@@ -1,1 +1,37 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+pub use self::access_token::{AccessToken, Principal};
+#[cfg(feature = "axum")]
+pub use self::axum::Caller;
+pub use self::claims::ClaimError;
+pub use self::error::{BuildError, KeySetError, ObjectError, Part, VerifyError};
+pub use self::id_token::IdToken;
+pub use self::keys::{FetchCause, FetchError, JwksError};
+pub use self::policy::{
+    Alternative, AnyOf, Authenticated, Group, HasScope, InGroup, Policy, Requirements, Scope,
+};
+pub use self::pool::{PoolError, UserPool};
+pub use self::rejection::{AuthRejection, RejectionKind};
+pub use self::stats::{PoolStats, Stats};
+pub use self::verifier::{Verifier, VerifierBuilder};
+
+mod access_token;
+#[cfg(feature = "axum")]
+pub mod axum;
+mod cache;
+mod claims;
+mod clock;
+mod error;
+pub mod guide;
+mod id_token;
+mod jose;
+mod json;
+mod keys;
+pub mod policy;
+mod pool;
+mod rejection;
+mod request;
+mod stats;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod verifier;

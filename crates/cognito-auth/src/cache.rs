@@ -1,0 +1,99 @@
+//! The tokens that were verified already, by the hash of their whole text.
+
+use std::hash::{BuildHasherDefault, Hasher};
+
+use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, Weighter};
+
+use crate::access_token::AccessToken;
+
+/// A token counts once for each of these bytes of claims, so that the memory is bounded however large tokens are.
+const BYTES_PER_PLACE: usize = 4 * 1024; // 4 KiB
+
+/// Verified access tokens. Refused tokens are never kept, so that an attacker cannot fill it.
+#[derive(Debug)]
+pub(crate) struct TokenCache {
+    entries: Option<Cache<TokenHash, CachedToken, Places, BuildHasherDefault<FirstBytes>>>,
+}
+
+/// SHA-256 of a token with its signature. Not the token itself: memory then holds no bearer secrets, and two tokens
+/// share an entry only if somebody breaks SHA-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TokenHash([u8; SHA256_OUTPUT_LEN]);
+
+/// A verified token, and whose keys verified it.
+#[derive(Debug, Clone)]
+pub(crate) struct CachedToken {
+    pub(crate) token: AccessToken,
+    /// The position of the pool in the verifier.
+    pub(crate) pool: usize,
+    /// The generation of the key set that verified the token.
+    pub(crate) generation: u64,
+}
+
+impl TokenCache {
+    /// A cache of this many tokens; zero switches it off.
+    pub(crate) fn new(capacity: usize) -> Self {
+        let options =
+            OptionsBuilder::new().estimated_items_capacity(capacity).weight_capacity(capacity as u64).build();
+        let create =
+            |options| Cache::with_options(options, Places, Default::default(), DefaultLifecycle::default());
+        Self { entries: options.ok().filter(|_| capacity > 0).map(create) }
+    }
+
+    /// The hash to look a token up by; nothing if the cache is off.
+    pub(crate) fn hash(&self, raw: &str) -> Option<TokenHash> {
+        self.entries.as_ref()?;
+        digest(&SHA256, raw.as_bytes()).as_ref().try_into().ok().map(TokenHash)
+    }
+
+    pub(crate) fn get(&self, hash: &TokenHash) -> Option<CachedToken> {
+        self.entries.as_ref()?.get(hash)
+    }
+
+    pub(crate) fn insert(&self, hash: TokenHash, token: CachedToken) {
+        if let Some(entries) = &self.entries {
+            entries.insert(hash, token);
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        if let Some(entries) = &self.entries {
+            entries.clear();
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.as_ref().map_or(0, Cache::len)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Places;
+
+impl Weighter<TokenHash, CachedToken> for Places {
+    fn weight(&self, _: &TokenHash, cached: &CachedToken) -> u64 {
+        cached.token.payload_bytes().div_ceil(BYTES_PER_PLACE).max(1) as u64
+    }
+}
+
+impl std::hash::Hash for TokenHash {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(&self.0);
+    }
+}
+
+/// SHA-256 is uniform already, so the first bytes of it are as good as a hash of it.
+#[derive(Debug, Default)]
+struct FirstBytes(u64);
+
+impl Hasher for FirstBytes {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.first_chunk().map_or(0, |&first| u64::from_ne_bytes(first));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

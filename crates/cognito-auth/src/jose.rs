@@ -1,0 +1,91 @@
+//! The compact serialization of a JSON Web Signature (RFC 7515, section 7.1), read strictly.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::value::RawValue;
+
+use crate::error::{Part, VerifyError};
+use crate::json::{Object, excerpt};
+
+/// Cognito's key ids have 44 characters; the cap keeps anything absurd out of maps and logs.
+pub(crate) const MAX_KID_BYTES: usize = 256;
+
+/// Header parameters that change how a token must be read. None is understood here, so none may be there: `crit`
+/// (RFC 7515, section 4.1.11), `b64` (RFC 7797), `zip` and `enc` (RFC 7516, sections 4.1.2 and 4.1.3).
+const REFUSED_PARAMETERS: [&str; 4] = ["crit", "b64", "zip", "enc"];
+
+/// A token taken apart. Nothing in it is verified yet.
+#[derive(Debug)]
+pub(crate) struct Unverified<'a> {
+    /// What the signature covers: the first two parts and the dot between them.
+    pub(crate) signing_input: &'a [u8],
+    /// The name of the key that is said to have signed it.
+    pub(crate) kid: String,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
+}
+
+impl<'a> Unverified<'a> {
+    /// Splits a token and checks its header. The caller has checked its size.
+    pub(crate) fn parse(raw: &'a str) -> Result<Self, VerifyError> {
+        let (header, payload, signature) = split(raw)?;
+        let signing_input = &raw.as_bytes()[..header.len() + 1 + payload.len()];
+        let header = decode(header, Part::Header)?;
+        let payload = decode(payload, Part::Payload)?;
+        let signature = decode(signature, Part::Signature)?;
+        let kid = key_id(&header)?;
+        Ok(Self { signing_input, kid, payload, signature })
+    }
+}
+
+fn split(raw: &str) -> Result<(&str, &str, &str), VerifyError> {
+    let (header, rest) = raw.split_once('.').ok_or(VerifyError::Parts)?;
+    let (payload, signature) = rest.split_once('.').ok_or(VerifyError::Parts)?;
+    // Five parts would be an encrypted token (RFC 7516, section 7.1).
+    if signature.contains('.') { Err(VerifyError::Parts) } else { Ok((header, payload, signature)) }
+}
+
+/// Canonical base64url without padding (RFC 7515, section 2): one byte string has one spelling, so that no bit of a
+/// token can be changed without changing its meaning (RFC 4648, section 3.5).
+fn decode(text: &str, part: Part) -> Result<Vec<u8>, VerifyError> {
+    BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| VerifyError::Encoding { part })
+}
+
+/// Checks the header and tells which key it names. Keys and key URLs in it (`jwk`, `jku`, `x5c`, `x5u`) are never looked
+/// at (RFC 8725, section 3.10).
+fn key_id(json: &[u8]) -> Result<String, VerifyError> {
+    let header = Object::parse(json).map_err(VerifyError::Header)?;
+    check_algorithm(&header)?;
+    if let Some(name) = REFUSED_PARAMETERS.into_iter().find(|name| header.member(name).is_some()) {
+        return Err(VerifyError::HeaderParameter { name });
+    }
+    check_type(&header)?;
+    let kid = header.member("kid").and_then(text).ok_or(VerifyError::KeyId)?;
+    if kid.is_empty() || kid.len() > MAX_KID_BYTES { Err(VerifyError::KeyId) } else { Ok(kid) }
+}
+
+/// Exactly RS256, the only algorithm Cognito signs with; never what a token asks for (RFC 8725, section 3.1).
+fn check_algorithm(header: &Object<'_>) -> Result<(), VerifyError> {
+    let algorithm = header.member("alg");
+    if algorithm.and_then(text).as_deref() == Some("RS256") {
+        return Ok(());
+    }
+    Err(VerifyError::Algorithm {
+        found: algorithm.map_or_else(|| "nothing".to_owned(), |raw| excerpt(raw.get())),
+    })
+}
+
+/// Cognito promises no `typ`. If there is one, it must not say that this is another kind of token (RFC 8725, section
+/// 3.11); `at+jwt` is the type of RFC 9068, section 2.1. Media types are compared without regard to case.
+fn check_type(header: &Object<'_>) -> Result<(), VerifyError> {
+    let Some(raw) = header.member("typ") else { return Ok(()) };
+    let known = |typ: &String| typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("at+jwt");
+    match text(raw).filter(known) {
+        Some(_) => Ok(()),
+        None => Err(VerifyError::Type { found: excerpt(raw.get()) }),
+    }
+}
+
+fn text(raw: &RawValue) -> Option<String> {
+    serde_json::from_str(raw.get()).ok()
+}

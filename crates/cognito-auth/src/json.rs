@@ -1,0 +1,167 @@
+//! JSON objects read strictly: every member once, values left as they were written.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Up to this many members, comparing each with each is faster than hashing them.
+const FEW_MEMBERS: usize = 32;
+
+/// The members of a JSON object, in their order, none named twice.
+///
+/// Parsers disagree about which of two equal members counts, so a token that has two is refused (RFC 7515, section 4,
+/// and RFC 7519, section 4: names must be unique).
+#[derive(Debug)]
+pub(crate) struct Object<'a> {
+    members: Vec<(Name<'a>, &'a RawValue)>,
+}
+
+impl<'a> Object<'a> {
+    pub(crate) fn parse(json: &'a [u8]) -> Result<Self, ObjectError> {
+        let text = std::str::from_utf8(json).map_err(|_| ObjectError::NotUtf8)?;
+        // Without this look ahead the parser's message would quote a value that is not an object.
+        if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
+            return Err(ObjectError::NotAnObject);
+        }
+        let object: Self = serde_json::from_str(text)?;
+        match object.first_duplicate() {
+            Some(name) => Err(ObjectError::Duplicate { name: excerpt(name) }),
+            None => Ok(object),
+        }
+    }
+
+    /// The JSON text of a member's value.
+    pub(crate) fn member(&self, name: &str) -> Option<&'a RawValue> {
+        self.members.iter().find(|(member, _)| member.0 == name).map(|&(_, value)| value)
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|(name, _)| name.0.as_ref())
+    }
+
+    fn first_duplicate(&self) -> Option<&str> {
+        if self.members.len() <= FEW_MEMBERS {
+            let earlier = |index: usize, name: &str| self.names().take(index).any(|other| other == name);
+            return self
+                .names()
+                .enumerate()
+                .find(|&(index, name)| earlier(index, name))
+                .map(|(_, name)| name);
+        }
+        let mut seen = HashSet::with_capacity(self.members.len());
+        self.names().find(|name| !seen.insert(*name))
+    }
+}
+
+/// Why bytes are not the JSON object they should be. No variant quotes a value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ObjectError {
+    /// The bytes are not UTF-8.
+    #[error("not UTF-8")]
+    NotUtf8,
+    /// The text is not an object.
+    #[error("not a JSON object")]
+    NotAnObject,
+    /// The text is not JSON.
+    #[error("not JSON")]
+    Syntax(#[from] serde_json::Error),
+    /// A member occurs twice.
+    #[error("member \"{name}\" occurs twice")]
+    Duplicate {
+        /// The member's name, escaped and shortened.
+        name: String,
+    },
+}
+
+/// Text from an untrusted token, made fit for a log: escaped, and cut after 64 characters.
+pub(crate) fn excerpt(text: &str) -> String {
+    const MAX_CHARS: usize = 64;
+    let mut excerpt: String = text.chars().take(MAX_CHARS).flat_map(char::escape_debug).collect();
+    if text.chars().nth(MAX_CHARS).is_some() {
+        excerpt.push('…');
+    }
+    excerpt
+}
+
+/// A member's name, with escapes resolved: `"\u0065xp"` is `exp`.
+#[derive(Debug, serde::Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Object<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::with_capacity(FEW_MEMBERS);
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Object { members })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_found_by_their_exact_name() {
+        let object = Object::parse(br#" {"a": 1, "b\u0063": [2]} "#).unwrap();
+        assert_eq!(object.member("a").unwrap().get(), "1");
+        assert_eq!(object.member("bc").unwrap().get(), "[2]");
+        assert!(object.member("A").is_none());
+    }
+
+    #[test]
+    fn duplicates_are_found_among_few_and_many_however_they_are_escaped() {
+        let many: String = (0..100).map(|n| format!("\"m{n}\":0,")).collect();
+        for json in [
+            r#"{"exp":1,"exp":1}"#.to_owned(),
+            r#"{"exp":1,"\u0065xp":2}"#.to_owned(),
+            format!("{{{many}\"exp\":1,\"e\\u0078p\":2}}"),
+        ] {
+            let refused = Object::parse(json.as_bytes());
+            assert!(matches!(refused, Err(ObjectError::Duplicate { ref name }) if name == "exp"), "{json}");
+        }
+    }
+
+    #[test]
+    fn other_values_are_refused_without_quoting_them() {
+        for json in ["", "[]", "1", "\"secret\"", "null", "\u{feff}{}"] {
+            assert!(matches!(Object::parse(json.as_bytes()), Err(ObjectError::NotAnObject)), "{json}");
+        }
+        for json in
+            ["{", "{}x", "{}{}", r#"{"a":}"#, r#"{a:1}"#, r#"{"a":1,}"#, r#"{"a":01}"#, "{\"a\":\"\n\"}"]
+        {
+            assert!(matches!(Object::parse(json.as_bytes()), Err(ObjectError::Syntax(_))), "{json}");
+        }
+        assert!(matches!(Object::parse(b"{\"a\":\"\xff\"}"), Err(ObjectError::NotUtf8)));
+    }
+
+    #[test]
+    fn deep_nesting_is_read_without_recursion() {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(7_000), "]".repeat(7_000));
+        assert!(Object::parse(deep.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn excerpts_are_short_and_on_one_line() {
+        assert_eq!(excerpt("a\r\nb"), "a\\r\\nb");
+        assert_eq!(excerpt(&"x".repeat(100)).chars().count(), 65);
+    }
+}

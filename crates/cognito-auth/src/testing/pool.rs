@@ -1,0 +1,154 @@
+//! A user pool that exists only in tests.
+
+use serde_json::{Value, json};
+
+use super::{JwksServer, TestKey, TokenBuilder};
+use crate::pool::UserPool;
+use crate::verifier::{Verifier, VerifierBuilder};
+
+/// A user pool that exists only in tests: it mints tokens as Cognito shapes them, with keys of its own.
+///
+/// Making one takes a moment, because two RSA keys are generated; clones share them.
+#[derive(Debug, Clone)]
+pub struct TestPool {
+    id: String,
+    issuer: String,
+    client_id: String,
+    /// Cognito signs access tokens with one key and ID tokens with another.
+    access_key: TestKey,
+    id_key: TestKey,
+}
+
+impl TestPool {
+    /// The pool `us-east-1_TestPool` with the app client `testclient`.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_id("us-east-1_TestPool")
+    }
+
+    /// A pool of this id, with keys and users of its own.
+    ///
+    /// # Panics
+    ///
+    /// If the id is not of Cognito's form.
+    #[must_use]
+    pub fn with_id(id: &str) -> Self {
+        let issuer = UserPool::new(id).expect("the id is of Cognito's form").issuers().swap_remove(0);
+        Self {
+            id: id.to_owned(),
+            issuer,
+            client_id: "testclient".to_owned(),
+            access_key: TestKey::generate(format!("{id}-access-key")),
+            id_key: TestKey::generate(format!("{id}-id-key")),
+        }
+    }
+
+    /// The same pool under another issuer, such as that of a local pool.
+    #[must_use]
+    pub fn with_issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuer = issuer.into();
+        self
+    }
+
+    /// The same pool whose tokens are issued to another app client.
+    #[must_use]
+    pub fn with_client_id(mut self, client_id: impl Into<String>) -> Self {
+        self.client_id = client_id.into();
+        self
+    }
+
+    /// The same pool after Cognito has rotated its keys: the old ones are no longer published.
+    #[must_use]
+    pub fn rotated(&self) -> Self {
+        Self {
+            access_key: TestKey::generate(format!("{}-next", self.access_key.kid())),
+            id_key: TestKey::generate(format!("{}-next", self.id_key.kid())),
+            ..self.clone()
+        }
+    }
+
+    /// The pool's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What its tokens carry as `iss`.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The app client that its tokens are issued to unless a test says otherwise.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// The key that signs access tokens.
+    #[must_use]
+    pub fn access_key(&self) -> &TestKey {
+        &self.access_key
+    }
+
+    /// The key that signs ID tokens.
+    #[must_use]
+    pub fn id_key(&self) -> &TestKey {
+        &self.id_key
+    }
+
+    /// Starts the token of a user. The `sub` follows from the name.
+    pub fn user(&self, username: &str) -> TokenBuilder {
+        TokenBuilder::user(self, username)
+    }
+
+    /// Starts the token of the pool's app client on its own behalf.
+    pub fn machine(&self) -> TokenBuilder {
+        TokenBuilder::machine(self)
+    }
+
+    /// The key set as the pool publishes it.
+    #[must_use]
+    pub fn jwks(&self) -> Value {
+        json!({ "keys": [self.id_key.jwk(), self.access_key.jwk()] })
+    }
+
+    /// The pool for a verifier, with its keys, so that nothing is fetched.
+    #[must_use]
+    pub fn user_pool(&self) -> UserPool {
+        self.remote_user_pool().with_jwks_json(&self.jwks().to_string()).expect("the pool's keys are usable")
+    }
+
+    /// A verifier that accepts the pool's tokens and needs no network.
+    #[must_use]
+    pub fn verifier(&self) -> Verifier {
+        self.verifier_builder().build().expect("the pool and its client are enough")
+    }
+
+    /// The description of such a verifier, to be changed.
+    pub fn verifier_builder(&self) -> VerifierBuilder {
+        Verifier::builder(self.user_pool()).client_ids([&self.client_id])
+    }
+
+    /// Publishes the key set on a loopback port of this machine.
+    pub async fn serve(&self) -> JwksServer {
+        JwksServer::start(&self.jwks()).await
+    }
+
+    /// The pool for a verifier that fetches the keys from such a server.
+    #[must_use]
+    pub fn served_user_pool(&self, server: &JwksServer) -> UserPool {
+        self.remote_user_pool().with_jwks_url(&server.url()).expect("the server is on a loopback port")
+    }
+
+    fn remote_user_pool(&self) -> UserPool {
+        let pool = UserPool::new(&self.id).expect("the id was checked");
+        pool.with_issuer(&self.issuer).expect("the issuer is https, or on a loopback host")
+    }
+}
+
+impl Default for TestPool {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,183 @@
+//! How a verifier is described.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Inner, Verifier};
+use crate::cache::TokenCache;
+use crate::claims::{Rules, TrustedPool};
+use crate::clock::Clock;
+use crate::error::BuildError;
+use crate::keys::KeySource;
+use crate::pool::UserPool;
+use crate::rejection::Challenge;
+use crate::stats::Counters;
+
+/// AWS advises not to assume a maximum token size, and the header of a request that carries one is seldom allowed to be
+/// larger.
+const DEFAULT_MAX_TOKEN_BYTES: usize = 16 * 1024; // 16 KiB
+
+const DEFAULT_CACHE_CAPACITY: usize = 10_000;
+
+/// Enough for clocks that are kept by NTP, and little in comparison with the five minutes of the shortest tokens.
+const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(10);
+
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+
+/// Describes a [`Verifier`]. Made by [`Verifier::builder`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct VerifierBuilder {
+    pools: Vec<UserPool>,
+    client_ids: Vec<String>,
+    any_client: bool,
+    resources: Vec<String>,
+    scope_checks: bool,
+    clock_skew: Duration,
+    cache_capacity: usize,
+    max_token_bytes: usize,
+    realm: Option<String>,
+    resource_metadata: Option<String>,
+    clock: Clock,
+}
+
+impl VerifierBuilder {
+    pub(super) fn new(pool: UserPool) -> Self {
+        Self {
+            pools: vec![pool],
+            client_ids: Vec::new(),
+            any_client: false,
+            resources: Vec::new(),
+            scope_checks: true,
+            clock_skew: DEFAULT_CLOCK_SKEW,
+            cache_capacity: DEFAULT_CACHE_CAPACITY,
+            max_token_bytes: DEFAULT_MAX_TOKEN_BYTES,
+            realm: None,
+            resource_metadata: None,
+            clock: Clock::system(),
+        }
+    }
+
+    /// Trusts another pool, too.
+    pub fn pool(mut self, pool: UserPool) -> Self {
+        self.pools.push(pool);
+        self
+    }
+
+    /// Accepts tokens that were issued to these app clients, of whichever trusted pool; calls add up.
+    ///
+    /// All app clients of a pool share its keys, so this check alone keeps the tokens of one application from being used
+    /// at another (OWASP ASVS 5.0, 9.2.4).
+    pub fn client_ids<I: IntoIterator<Item: Into<String>>>(mut self, client_ids: I) -> Self {
+        self.client_ids.extend(client_ids.into_iter().map(Into::into));
+        self
+    }
+
+    /// Accepts the tokens of every app client of the trusted pools, including those added to a pool later.
+    pub fn any_client(mut self) -> Self {
+        self.any_client = true;
+        self
+    }
+
+    /// Accepts access tokens that are bound to one of these resources (RFC 8707), usually the API's own URL; calls add
+    /// up. An access token without `aud` is bound to none and is accepted; one with any other `aud` is refused.
+    pub fn resources<I: IntoIterator<Item: Into<String>>>(mut self, resources: I) -> Self {
+        self.resources.extend(resources.into_iter().map(Into::into));
+        self
+    }
+
+    /// Lets policies pass whatever scopes they ask for; groups still hold.
+    ///
+    /// For pools without a resource server, and for clients that sign in through the SDK, whose tokens carry no custom
+    /// scopes. Whoever is signed in can then do all that is guarded by scopes alone.
+    pub fn without_scope_checks(mut self) -> Self {
+        self.scope_checks = false;
+        self
+    }
+
+    /// By how much the clocks of Cognito and of this machine may differ: 10 seconds unless set, at most 5 minutes. Parts
+    /// of a second do not count.
+    pub fn clock_skew(mut self, skew: Duration) -> Self {
+        self.clock_skew = skew;
+        self
+    }
+
+    /// How many verified access tokens are remembered: 10 000 unless set. Zero switches the cache off.
+    pub fn cache_capacity(mut self, tokens: usize) -> Self {
+        self.cache_capacity = tokens;
+        self
+    }
+
+    /// The longest token that is looked at, in bytes: 16 KiB unless set.
+    pub fn max_token_bytes(mut self, bytes: usize) -> Self {
+        self.max_token_bytes = bytes;
+        self
+    }
+
+    /// The `realm` of challenges (RFC 9110, section 11.5): printable ASCII without `"` and `\`. None unless set.
+    pub fn realm(mut self, realm: impl Into<String>) -> Self {
+        self.realm = Some(realm.into());
+        self
+    }
+
+    /// The URL of the protected resource metadata that challenges point to (RFC 9728, section 5.1). None unless set.
+    pub fn resource_metadata(mut self, url: impl Into<String>) -> Self {
+        self.resource_metadata = Some(url.into());
+        self
+    }
+
+    /// Reads the time from a clock that a test moves.
+    #[cfg(feature = "testing")]
+    pub fn clock(mut self, clock: crate::testing::TestClock) -> Self {
+        self.clock = Clock::Test(clock);
+        self
+    }
+
+    /// Makes the verifier. Nothing is fetched yet, and no runtime is needed.
+    ///
+    /// # Errors
+    ///
+    /// - [`BuildError::NoClientIds`] if neither [`client_ids`](Self::client_ids) nor [`any_client`](Self::any_client)
+    ///   said whose tokens are accepted.
+    /// - [`BuildError::SamePool`] if two pools share an id or an issuer.
+    /// - [`BuildError::ClockSkew`] if the clock skew is more than 5 minutes.
+    /// - [`BuildError::HeaderValue`] if the realm or the metadata URL does not fit into a header.
+    pub fn build(self) -> Result<Verifier, BuildError> {
+        if self.client_ids.is_empty() && !self.any_client {
+            return Err(BuildError::NoClientIds);
+        }
+        if self.clock_skew > MAX_CLOCK_SKEW {
+            return Err(BuildError::ClockSkew { skew: self.clock_skew });
+        }
+        check_distinct(&self.pools)?;
+        let cache = Arc::new(TokenCache::new(self.cache_capacity));
+        let source = |pool| KeySource::new(pool, self.clock.clone(), Arc::clone(&cache));
+        Ok(Verifier(Arc::new(Inner {
+            pools: self.pools.iter().map(TrustedPool::new).collect(),
+            sources: self.pools.iter().map(source).collect(),
+            max_token_bytes: self.max_token_bytes,
+            scope_checks: self.scope_checks,
+            challenge: Challenge::new(self.realm.as_deref(), self.resource_metadata.as_deref())?,
+            rules: Rules {
+                client_ids: (!self.any_client).then_some(self.client_ids),
+                resources: self.resources,
+                clock_skew_seconds: i64::try_from(self.clock_skew.as_secs()).unwrap_or(i64::MAX),
+            },
+            clock: self.clock,
+            counters: Counters::default(),
+            cache,
+        })))
+    }
+}
+
+/// Identity is (user pool, `sub`), and the pool of a token follows from its issuer: both must name one pool only.
+fn check_distinct(pools: &[UserPool]) -> Result<(), BuildError> {
+    let mut seen = HashSet::new();
+    for name in pools.iter().flat_map(|pool| std::iter::once(pool.id().to_owned()).chain(pool.issuers())) {
+        if let Some(shared) = seen.replace(name) {
+            return Err(BuildError::SamePool { shared });
+        }
+    }
+    Ok(())
+}
