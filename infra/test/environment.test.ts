@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { REPOSITORY_ROOT } from '../lib/image.ts';
+import { templateOf } from './synth.ts';
+
+/** What AWS is told nothing about: the backend's own defaults, and what only a laptop or a fake AWS needs. */
+const LEFT_AT_THEIR_DEFAULTS = [
+  'ATTACHMENTS_PER_ITEM',
+  'ATTACHMENT_MAX_BYTES',
+  'AWS_ENDPOINT_URL_DYNAMODB',
+  'AWS_ENDPOINT_URL_S3',
+  'COGNITO_ISSUER',
+  'COGNITO_JWKS_URL',
+  'COGNITO_REQUIRE_SCOPES',
+  'MAX_BODY_BYTES',
+  'MAX_CONCURRENT_REQUESTS',
+  'MAX_CONNECTIONS',
+  'METRICS_ADDRESS',
+  'PRESIGNED_URL_SECONDS',
+  'RATE_LIMIT_PER_MINUTE',
+  'REQUEST_TIMEOUT_SECONDS',
+  'RUST_LOG',
+  'SHUTDOWN_TIMEOUT_SECONDS',
+];
+
+/** What the container is told about its network, and a function is not. */
+const CONTAINER_ONLY = ['AWS_REGION', 'BIND_ADDRESS', 'HEADER_TIMEOUT_SECONDS'];
+
+/** What another stack makes, and so must be imported from it. */
+const IMPORTED = ['COGNITO_USER_POOL_ID', 'COGNITO_APP_CLIENT_ID', 'COGNITO_DOMAIN', 'DYNAMODB_TABLE_NAME', 'S3_BUCKET_NAME'];
+
+test('fargate: every variable of .env.example is set, or left at its default on purpose', () => {
+  const decided = [...Object.keys(containerVariables()), ...LEFT_AT_THEIR_DEFAULTS];
+  assert.deepEqual(decided.sort(), documentedVariables());
+});
+
+test('lambda: the function has the container\'s variables, but for its network', () => {
+  const expected = Object.keys(containerVariables()).filter((name) => !CONTAINER_ONLY.includes(name) && name !== 'CORS_ALLOWED_ORIGINS');
+  assert.deepEqual(Object.keys(functionVariables()).sort(), expected.sort());
+});
+
+for (const [compute, variables] of [['fargate', containerVariables()], ['lambda', functionVariables()]] as const) {
+  test(`${compute}: what another stack makes is imported from it`, () => {
+    for (const name of IMPORTED) {
+      assert.match(JSON.stringify(variables[name]), /"Fn::ImportValue"/, name);
+    }
+  });
+}
+
+function documentedVariables(): string[] {
+  const example = readFileSync(join(REPOSITORY_ROOT, '.env.example'), 'utf8');
+  return [...example.matchAll(/^#?\s?([A-Z][A-Z0-9_]+)=/gm)].map(([, name]) => name ?? '').sort();
+}
+
+function containerVariables(): Record<string, unknown> {
+  const [task] = Object.values(templateOf('fargate', 'Service').findResources('AWS::ECS::TaskDefinition'));
+  const environment: { Name: string; Value: unknown }[] = task?.['Properties'].ContainerDefinitions[0].Environment;
+  return Object.fromEntries(environment.map(({ Name, Value }) => [Name, Value]));
+}
+
+function functionVariables(): Record<string, unknown> {
+  const [handler] = Object.values(templateOf('lambda', 'Service').findResources('AWS::Lambda::Function'));
+  return handler?.['Properties'].Environment.Variables;
+}
