@@ -48,7 +48,7 @@ const log: string[] = [];
 
 before(async () => {
   assert.ok(existsSync(BACKEND), `${BACKEND} is missing: cargo build -p backend`);
-  fakeAws = spawn(PYTHON, ['-m', 'fake_aws'], { cwd: import.meta.dirname, stdio: ['pipe', 'pipe', 'ignore'] });
+  fakeAws = spawn(PYTHON, ['-m', 'fake_aws'], { cwd: import.meta.dirname, stdio: ['pipe', 'pipe', process.env['DEBUG'] ? 'inherit' : 'ignore'] });
   endpoint = await firstLine(fakeAws);
   await deploy('Identity');
   await deploy('Data');

@@ -4,24 +4,17 @@ Each resource is created by the API call that CloudFormation makes for it, so th
 against the service's own model.
 """
 
-import os
-
-import boto3
 from moto.core.common_models import CloudFormationModel
+
+from . import client
 
 
 def cognito():
-    return boto3.client(
-        "cognito-idp",
-        region_name="us-east-1",
-        endpoint_url=os.environ["FAKE_AWS_URL"],
-        aws_access_key_id="fake",
-        aws_secret_access_key="fake",
-    )
+    return client("cognito-idp")
 
 
-class CognitoResource(CloudFormationModel):
-    """A resource as CloudFormation keeps it: what `Ref` and `Fn::GetAtt` give."""
+class Resource:
+    """A resource as CloudFormation keeps it: what `Ref` and `Fn::GetAtt` give. moto looks for direct subclasses of its model."""
 
     def __init__(self, ref, attributes=None):
         self.physical_resource_id = ref
@@ -43,7 +36,7 @@ class CognitoResource(CloudFormationModel):
         return cls.create(name, template["Properties"])
 
 
-class UserPool(CognitoResource):
+class UserPool(Resource, CloudFormationModel):
     @staticmethod
     def cloudformation_type():
         return "AWS::Cognito::UserPool"
@@ -61,7 +54,7 @@ class UserPool(CognitoResource):
         return cls(pool["Id"], {"Arn": pool["Arn"]})
 
 
-class UserPoolDomain(CognitoResource):
+class UserPoolDomain(Resource, CloudFormationModel):
     @staticmethod
     def cloudformation_type():
         return "AWS::Cognito::UserPoolDomain"
@@ -72,7 +65,7 @@ class UserPoolDomain(CognitoResource):
         return cls(properties["Domain"])
 
 
-class UserPoolResourceServer(CognitoResource):
+class UserPoolResourceServer(Resource, CloudFormationModel):
     @staticmethod
     def cloudformation_type():
         return "AWS::Cognito::UserPoolResourceServer"
@@ -83,7 +76,7 @@ class UserPoolResourceServer(CognitoResource):
         return cls(properties["Identifier"])
 
 
-class UserPoolClient(CognitoResource):
+class UserPoolClient(Resource, CloudFormationModel):
     @staticmethod
     def cloudformation_type():
         return "AWS::Cognito::UserPoolClient"
@@ -94,7 +87,7 @@ class UserPoolClient(CognitoResource):
         return cls(client["ClientId"], {"ClientId": client["ClientId"]})
 
 
-class UserPoolGroup(CognitoResource):
+class UserPoolGroup(Resource, CloudFormationModel):
     @staticmethod
     def cloudformation_type():
         return "AWS::Cognito::UserPoolGroup"

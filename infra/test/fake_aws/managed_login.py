@@ -9,8 +9,7 @@ from urllib.parse import urlencode
 from moto.cognitoidp.models import cognitoidp_backends
 from werkzeug.wrappers import Request, Response
 
-ACCOUNT = "123456789012"
-REGION = "us-east-1"
+from . import ACCOUNT, REGION
 
 
 class ManagedLogin:

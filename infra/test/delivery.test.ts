@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Match } from 'aws-cdk-lib/assertions';
+import { appWith, DEPLOYMENTS, templateOf } from './synth.ts';
+
+const template = templateOf('release', 'Delivery');
+const GITHUB = 'token.actions.githubusercontent.com';
+
+test('only the stage\'s environment of the repository may deploy', () => {
+  template.hasResourceProperties('AWS::IAM::Role', {
+    AssumeRolePolicyDocument: {
+      Statement: [
+        Match.objectLike({
+          Action: 'sts:AssumeRoleWithWebIdentity',
+          Condition: {
+            StringEquals: {
+              [`${GITHUB}:aud`]: 'sts.amazonaws.com',
+              [`${GITHUB}:sub`]: 'repo:example/backend:environment:staging',
+            },
+          },
+        }),
+      ],
+    },
+  });
+});
+
+test('the role may take the bootstrap roles of this account and region, and no other', () => {
+  const [policy] = Object.values(template.findResources('AWS::IAM::Policy'));
+  const statements: { Action: string | string[]; Resource: unknown }[] = policy?.['Properties'].PolicyDocument.Statement;
+  const assumed = statements.filter(({ Action }) => Action === 'sts:AssumeRole');
+  assert.equal(assumed.length, 1);
+  assert.doesNotMatch(JSON.stringify(assumed), /\*/);
+});
+
+test('images cannot be replaced under their name, and are scanned', () => {
+  template.allResourcesProperties('AWS::ECR::Repository', {
+    ImageTagMutability: 'IMMUTABLE',
+    ImageScanningConfiguration: { ScanOnPush: true },
+  });
+  template.resourceCountIs('AWS::ECR::Repository', 2);
+});
+
+test('without a repository there is no such role', () => {
+  const { githubRepository: _, ...context } = DEPLOYMENTS.release;
+  assert.equal(appWith(context).node.tryFindChild('Delivery'), undefined);
+});
