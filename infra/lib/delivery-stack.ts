@@ -2,6 +2,7 @@ import { Aws, CfnOutput, DefaultStackSynthesizer, Duration, RemovalPolicy, Stack
 import * as ecr from 'aws-cdk-lib/aws-ecr';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
+import type { IdentityStack } from './identity-stack.ts';
 import { IMAGE_NAMES } from './image.ts';
 
 const GITHUB = 'token.actions.githubusercontent.com';
@@ -9,11 +10,12 @@ const GITHUB = 'token.actions.githubusercontent.com';
 export interface DeliveryStackProps extends StackProps {
   readonly githubRepository: string;
   readonly stage: string;
+  readonly identity: IdentityStack;
 }
 
 /** What a release needs in an account: the images' repositories, and a role that only the stage's GitHub environment can take. */
 export class DeliveryStack extends Stack {
-  constructor(scope: Construct, id: string, { githubRepository, stage, ...props }: DeliveryStackProps) {
+  constructor(scope: Construct, id: string, { githubRepository, stage, identity, ...props }: DeliveryStackProps) {
     super(scope, id, props);
     const provider = new iam.OidcProviderNative(this, 'GitHub', {
       url: `https://${GITHUB}`,
@@ -31,6 +33,7 @@ export class DeliveryStack extends Stack {
     });
     this.#mayPushImages(role);
     this.#mayDeploy(role);
+    this.#mayTest(role, stage, identity);
     Validations.of(role).acknowledge({
       id: 'AwsSolutions-IAM5[Resource::*]',
       reason: 'ecr:GetAuthorizationToken knows no resource; pushing and pulling are limited to the two repositories.',
@@ -56,6 +59,23 @@ export class DeliveryStack extends Stack {
       this.formatArn({ service: 'iam', region: '', resource: 'role', resourceName: this.#bootstrapRole(purpose) }),
     );
     role.addToPolicy(new iam.PolicyStatement({ actions: ['sts:AssumeRole'], resources: bootstrapRoles }));
+  }
+
+  /** The smoke test finds the stage by its stacks' outputs and signs in as its machine client. */
+  #mayTest(role: iam.Role, stage: string, identity: IdentityStack): void {
+    const stacks = ['identity', 'service'].map((part) =>
+      this.formatArn({ service: 'cloudformation', resource: 'stack', resourceName: `backend-${stage}-${part}/*` }),
+    );
+    role.addToPolicy(new iam.PolicyStatement({ actions: ['cloudformation:DescribeStacks'], resources: stacks }));
+    role.addToPolicy(
+      new iam.PolicyStatement({ actions: ['cognito-idp:DescribeUserPoolClient'], resources: [identity.userPool.userPoolArn] }),
+    );
+    for (const part of ['identity', 'service']) {
+      Validations.of(role).acknowledge({
+        id: `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:cloudformation:<AWS::Region>:<AWS::AccountId>:stack/backend-${stage}-${part}/*]`,
+        reason: 'A stack\'s ARN ends with an id that is new each time the stack is made.',
+      });
+    }
   }
 
   #bootstrapRole(purpose: string): string {

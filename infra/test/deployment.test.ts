@@ -16,12 +16,14 @@ import {
   AdminAddUserToGroupCommand,
   CognitoIdentityProviderClient,
   ConfirmSignUpCommand,
+  DescribeUserPoolClientCommand,
   SignUpCommand,
 } from '@aws-sdk/client-cognito-identity-provider';
 import { DynamoDBClient, QueryCommand } from '@aws-sdk/client-dynamodb';
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { REPOSITORY_ROOT } from '../lib/image.ts';
 import { LOG_EVENTS } from '../lib/log-events.ts';
+import { smokeTest } from './smoke.ts';
 import { type StackId, templateOf } from './synth.ts';
 
 // The synthesized templates, deployed by CloudFormation to a fake AWS; a user who signs in there; and the `backend` binary,
@@ -158,6 +160,18 @@ test('a refused token is counted in the log', async () => {
   assert.equal(((await refused.json()) as Problem).status, 401);
   const lines = await eventually(() => log.filter((line) => matches(line, LOG_EVENTS.refusedToken.pattern)));
   assert.equal(lines.length, 1);
+});
+
+test('the smoke test of a deployed stage goes through, and tells a broken one', async () => {
+  const cognito = new CognitoIdentityProviderClient({ region: REGION, endpoint, credentials: CREDENTIALS });
+  const ClientId = variables['COGNITO_APP_CLIENT_ID']?.split(',')[1];
+  const { UserPoolClient } = await cognito.send(
+    new DescribeUserPoolClientCommand({ UserPoolId: variables['COGNITO_USER_POOL_ID'], ClientId }),
+  );
+  const clientSecret = UserPoolClient?.ClientSecret ?? '';
+  const target = { api, tokenEndpoint: `${endpoint}/oauth2/token`, clientId: ClientId ?? '', clientSecret };
+  await smokeTest(target);
+  await assert.rejects(smokeTest({ ...target, clientSecret: 'wrong' }), /oauth2\/token answers 400, not 200/);
 });
 
 async function deploy(stack: StackId): Promise<void> {

@@ -4,8 +4,10 @@ import base64
 import hashlib
 import json
 import secrets
+import time
 from urllib.parse import urlencode
 
+from joserfc import jwt
 from moto.cognitoidp.models import cognitoidp_backends
 from werkzeug.wrappers import Request, Response
 
@@ -46,19 +48,52 @@ class ManagedLogin:
         return Response(status=302, headers={"Location": f"{asked['redirect_uri']}?{urlencode(answer)}"})
 
     def token(self, request):
+        if request.form["grant_type"] == "client_credentials":
+            return self.machine_token(request)
         username, asked = self.codes.pop(request.form.get("code"), (None, None))
         challenge = hashlib.sha256(request.form.get("code_verifier", "").encode()).digest()
         proven = asked and base64.urlsafe_b64encode(challenge).rstrip(b"=").decode() == asked["code_challenge"]
         if not proven or any(request.form[name] != asked[name] for name in ("client_id", "redirect_uri")):
-            return Response(json.dumps({"error": "invalid_grant"}), 400, content_type="application/json")
+            return answer({"error": "invalid_grant"}, 400)
         pool, client = find_client(asked["client_id"])
         claims = {"scope": asked["scope"], "version": 2, "origin_jti": secrets.token_hex(16)}
         user = pool._get_user(username)
         if user.groups:
             claims["cognito:groups"] = [group.group_name for group in user.groups]
-        token, expires_in = pool.create_jwt(client.id, username, "access", extra_data=claims)
-        answer = {"access_token": token, "expires_in": expires_in, "token_type": "Bearer"}
-        return Response(json.dumps(answer), content_type="application/json")
+        return token_answer(pool.create_jwt(client.id, username, "access", extra_data=claims)[0])
+
+    def machine_token(self, request):
+        given = request.authorization
+        pool, client = find_client(given.username)
+        config = client.extended_config
+        if not client.secret or given.password != client.secret:
+            return answer({"error": "invalid_client"}, 400)
+        if "client_credentials" not in config["AllowedOAuthFlows"]:
+            return answer({"error": "unauthorized_client"}, 400)
+        if not set(request.form["scope"].split()) <= set(config["AllowedOAuthScopes"]):
+            return answer({"error": "invalid_scope"}, 400)
+        now = int(time.time())
+        claims = {
+            "sub": client.id,
+            "token_use": "access",
+            "scope": request.form["scope"],
+            "auth_time": now,
+            "iss": f"https://cognito-idp.{REGION}.amazonaws.com/{pool.id}",
+            "iat": now,
+            "exp": now + 3600,
+            "version": 2,
+            "jti": secrets.token_hex(16),
+            "client_id": client.id,
+        }
+        return token_answer(jwt.encode({"kid": "dummy", "alg": "RS256"}, claims, pool.json_web_key))
+
+
+def token_answer(token):
+    return answer({"access_token": token, "expires_in": 3600, "token_type": "Bearer"})
+
+
+def answer(body, status=200):
+    return Response(json.dumps(body), status, content_type="application/json")
 
 
 def find_client(client_id):
