@@ -1,0 +1,316 @@
+//! What a pool contains: clients, resource servers, groups, users.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// What a user pool contains.
+///
+/// Clients, resource servers and groups are taken from here each time the pool is opened. Users are created when the
+/// pool does not know their name yet; afterwards only their groups follow the configuration, so a password that was
+/// reset, or an authenticator app that was set up, is kept.
+///
+/// ```
+/// use cognito_local::{ClientConfig, PoolConfig, UserConfig};
+///
+/// let config = PoolConfig {
+///     pool_id: "eu-west-1_Example".into(),
+///     clients: vec![ClientConfig {
+///         id: "web".into(),
+///         callback_urls: vec!["http://localhost:3000/callback".into()],
+///         ..ClientConfig::default()
+///     }],
+///     users: vec![UserConfig {
+///         username: "carol".into(),
+///         password: "Str0ng-enough!".into(),
+///         ..UserConfig::default()
+///     }],
+///     ..PoolConfig::default()
+/// };
+/// assert_eq!(config.clients[0].scopes, ["openid", "email", "profile"]);
+/// ```
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PoolConfig {
+    /// `<region>_<id>`, as Cognito writes it. It ends the issuer's URL.
+    pub pool_id: String,
+    /// App clients.
+    pub clients: Vec<ClientConfig>,
+    /// Resource servers, whose custom scopes clients may be allowed.
+    pub resource_servers: Vec<ResourceServerConfig>,
+    /// Names of the groups that users can be in.
+    pub groups: Vec<String>,
+    /// Users who exist from the start.
+    pub users: Vec<UserConfig>,
+    /// Whether sign-in asks for a code from an authenticator app.
+    pub mfa: Mfa,
+    /// Whether visitors can create their own account.
+    pub self_sign_up: bool,
+    /// What a new password must contain.
+    pub password_policy: PasswordPolicy,
+}
+
+impl Default for PoolConfig {
+    fn default() -> Self {
+        Self {
+            pool_id: "us-east-1_LocalPool".to_owned(),
+            clients: Vec::new(),
+            resource_servers: Vec::new(),
+            groups: Vec::new(),
+            users: Vec::new(),
+            mfa: Mfa::default(),
+            self_sign_up: true,
+            password_policy: PasswordPolicy::default(),
+        }
+    }
+}
+
+impl PoolConfig {
+    /// The pool of the laptop: clients `localweb` and `localmachine`, resource server `items`, group `admins`, users
+    /// `alice` (an admin) and `bob`.
+    ///
+    /// `api_port` is where the API serves its `/docs`, whose sign-in `localweb` accepts.
+    #[must_use]
+    pub fn demo(api_port: u16) -> Self {
+        Self {
+            clients: vec![demo_web_client(api_port), demo_machine_client()],
+            resource_servers: vec![ResourceServerConfig {
+                identifier: "items".to_owned(),
+                scopes: vec!["read".to_owned(), "write".to_owned()],
+            }],
+            groups: vec!["admins".to_owned()],
+            users: vec![
+                UserConfig {
+                    groups: vec!["admins".to_owned()],
+                    ..demo_user("alice", "Alice", "Wonder-land1")
+                },
+                demo_user("bob", "Bob", "Builder-yes2"),
+            ],
+            ..Self::default()
+        }
+    }
+}
+
+fn demo_web_client(api_port: u16) -> ClientConfig {
+    let own = ["read", "write"].map(|scope| format!("items/{scope}"));
+    let urls = |path: &str| ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("http://{host}{path}"));
+    ClientConfig {
+        id: "localweb".to_owned(),
+        callback_urls: [format!("http://localhost:{api_port}/docs/oauth2-redirect.html")]
+            .into_iter()
+            .chain(urls("/callback"))
+            .collect(),
+        logout_urls: urls("/").into(),
+        scopes: ClientConfig::default().scopes.into_iter().chain(own).collect(),
+        refresh_token_rotation: Some(RefreshTokenRotation::default()),
+        ..ClientConfig::default()
+    }
+}
+
+fn demo_machine_client() -> ClientConfig {
+    ClientConfig {
+        id: "localmachine".to_owned(),
+        secret: ClientSecret::Generated,
+        flows: vec![OAuthFlow::ClientCredentials],
+        scopes: vec!["items/read".to_owned(), "items/write".to_owned()],
+        ..ClientConfig::default()
+    }
+}
+
+fn demo_user(username: &str, name: &str, password: &str) -> UserConfig {
+    UserConfig {
+        username: username.to_owned(),
+        password: password.to_owned(),
+        email: Some(format!("{username}@example.com")),
+        attributes: BTreeMap::from([("name".to_owned(), name.to_owned())]),
+        ..UserConfig::default()
+    }
+}
+
+/// An application that signs users in, or that calls an API as itself.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClientConfig {
+    /// The `client_id`: letters, digits, `_` and `+`, at most 128.
+    pub id: String,
+    /// How the sign-in pages name the application; the id when absent.
+    pub name: Option<String>,
+    /// Whether the client authenticates itself with a secret.
+    pub secret: ClientSecret,
+    /// Grants the client may use. Refresh tokens come with [`OAuthFlow::Code`].
+    pub flows: Vec<OAuthFlow>,
+    /// Where sign-in may end, character for character. An `http` URL of `localhost`, `127.0.0.1` or `[::1]` without a
+    /// port stands for any port, as RFC 8252 §7.3 allows.
+    pub callback_urls: Vec<String>,
+    /// Where sign-out may end; the same rules.
+    pub logout_urls: Vec<String>,
+    /// Scopes the client may ask for: `openid`, `email`, `phone`, `profile`, `aws.cognito.signin.user.admin`, and
+    /// `<resource server>/<scope>`.
+    pub scopes: Vec<String>,
+    /// How long the client's tokens are valid.
+    pub lifetimes: TokenLifetimes,
+    /// Whether a refresh yields a new refresh token; `None`: the first stays in use, which is Cognito's default.
+    pub refresh_token_rotation: Option<RefreshTokenRotation>,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            id: String::new(),
+            name: None,
+            secret: ClientSecret::None,
+            flows: vec![OAuthFlow::Code],
+            callback_urls: Vec::new(),
+            logout_urls: Vec::new(),
+            scopes: ["openid", "email", "profile"].map(str::to_owned).into(),
+            lifetimes: TokenLifetimes::default(),
+            refresh_token_rotation: None,
+        }
+    }
+}
+
+/// Whether an app client has a secret.
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientSecret {
+    /// A public client: it runs where a secret cannot be kept, and must use PKCE.
+    #[default]
+    None,
+    /// A secret made when the pool is first opened, and kept.
+    Generated,
+    /// This secret.
+    Fixed(String),
+}
+
+impl std::fmt::Debug for ClientSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Generated => "Generated",
+            Self::Fixed(_) => "Fixed([redacted])",
+        })
+    }
+}
+
+/// A grant that an app client may use (Cognito's `AllowedOAuthFlows`, without the implicit grant).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OAuthFlow {
+    /// Users sign in through the hosted UI; the client exchanges a code.
+    Code,
+    /// The client gets tokens for itself; it needs a secret.
+    ClientCredentials,
+}
+
+/// How long tokens are valid. The defaults are Cognito's.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TokenLifetimes {
+    /// Access token: 300 (5 min) to 86 400 (1 day).
+    pub access_token_seconds: u32,
+    /// ID token: 300 (5 min) to 86 400 (1 day).
+    pub id_token_seconds: u32,
+    /// Refresh token: 3 600 (1 h) to 315 360 000 (10 years).
+    pub refresh_token_seconds: u32,
+}
+
+impl Default for TokenLifetimes {
+    fn default() -> Self {
+        Self {
+            access_token_seconds: 3600,
+            id_token_seconds: 3600,
+            refresh_token_seconds: 30 * 24 * 3600, // 30 days.
+        }
+    }
+}
+
+/// Refresh token rotation: each refresh yields a new refresh token and retires the one presented.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RefreshTokenRotation {
+    /// How long a retired refresh token is still accepted, for clients that retry: 0 to 60. A retired token presented
+    /// later is taken for stolen, and ends every token of that sign-in.
+    pub retry_grace_period_seconds: u8,
+}
+
+impl Default for RefreshTokenRotation {
+    fn default() -> Self {
+        Self { retry_grace_period_seconds: 10 }
+    }
+}
+
+/// An API whose scopes clients can ask for.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResourceServerConfig {
+    /// Its identifier, a name or a URL: what stands before the last `/` of a scope.
+    pub identifier: String,
+    /// Names of its scopes, without the identifier.
+    pub scopes: Vec<String>,
+}
+
+/// A user who exists from the start, confirmed.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UserConfig {
+    /// What the user signs in with.
+    pub username: String,
+    /// The first password.
+    pub password: String,
+    /// E-mail address, taken as verified; the user can sign in with it too.
+    pub email: Option<String>,
+    /// Groups, which must be among the pool's.
+    pub groups: Vec<String>,
+    /// Other attributes: the standard ones (`name`, `given_name`, …) and `custom:…`.
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for UserConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UserConfig")
+            .field("username", &self.username)
+            .field("groups", &self.groups)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether sign-in asks for a code from an authenticator app (Cognito's `MfaConfiguration`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mfa {
+    /// Never.
+    Off,
+    /// From those who have set one up.
+    #[default]
+    Optional,
+    /// From everybody: the first sign-in sets one up.
+    Required,
+}
+
+/// What a new password must contain. The default is Cognito's.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PasswordPolicy {
+    /// Fewest characters, 6 to 99.
+    pub minimum_length: u8,
+    /// At least one of `a`–`z`.
+    pub require_lowercase: bool,
+    /// At least one of `A`–`Z`.
+    pub require_uppercase: bool,
+    /// At least one of `0`–`9`.
+    pub require_numbers: bool,
+    /// At least one of Cognito's special characters.
+    pub require_symbols: bool,
+}
+
+impl Default for PasswordPolicy {
+    fn default() -> Self {
+        Self {
+            minimum_length: 8,
+            require_lowercase: true,
+            require_uppercase: true,
+            require_numbers: true,
+            require_symbols: true,
+        }
+    }
+}

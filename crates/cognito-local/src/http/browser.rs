@@ -1,0 +1,119 @@
+//! What a browser keeps for the pool, and the proof that a form is the pool's own.
+
+use aws_lc_rs::hmac;
+use axum::extract::FromRequestParts;
+use axum::http::header::{COOKIE, HOST, ORIGIN};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::pool::LocalPool;
+use crate::secret::{random_token, secrets_match};
+use crate::sign_in::SESSION_SECONDS;
+use crate::store::{StoreError, sessions::Session};
+
+/// The browser that sends a request.
+pub(crate) struct Browser {
+    headers: HeaderMap,
+    port: u16,
+}
+
+#[derive(Clone, Copy)]
+enum Cookie {
+    Session,
+    Form,
+}
+
+impl Browser {
+    /// The sign-in that the browser remembers, if it still holds.
+    pub(crate) async fn session(&self, pool: &LocalPool) -> Result<Option<Session>, StoreError> {
+        match self.cookie(Cookie::Session) {
+            Some(token) => pool.session(&token).await,
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn session_cookie(&self, token: &str) -> HeaderValue {
+        self.set_cookie(Cookie::Session, token, Some(SESSION_SECONDS))
+    }
+
+    /// The mark that the forms of a page carry, and the cookie it belongs to, to be set if the browser has none.
+    pub(crate) fn form_mark(&self, pool: &LocalPool) -> Result<FormMark, StoreError> {
+        if let Some(token) = self.cookie(Cookie::Form) {
+            return Ok(FormMark { mark: mark_of(pool, &token), set_cookie: None });
+        }
+        let token = random_token()?;
+        let set_cookie = Some(self.set_cookie(Cookie::Form, &token, None));
+        Ok(FormMark { mark: mark_of(pool, &token), set_cookie })
+    }
+
+    /// Whether a form was sent by a page of this pool in this browser.
+    ///
+    /// The mark alone would not do: any page on this host, whatever its port, can set cookies for the host. So the
+    /// origin, which no page can choose, must be right as well.
+    pub(crate) fn sent_form(&self, pool: &LocalPool, mark: &str) -> bool {
+        let marked = self
+            .cookie(Cookie::Form)
+            .is_some_and(|token| secrets_match(mark_of(pool, &token).as_bytes(), mark.as_bytes()));
+        marked && self.same_origin(pool)
+    }
+
+    fn same_origin(&self, pool: &LocalPool) -> bool {
+        let text = |name| self.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        match (text(ORIGIN), text(HOST)) {
+            (Some(origin), Some(host)) => origin == format!("{}://{host}", pool.public_url().scheme()),
+            // A browser sends `Origin` with every form; a program that sends none is no browser to be misled.
+            (origin, _) => origin.is_none() && !self.headers.contains_key(ORIGIN),
+        }
+    }
+
+    fn cookie(&self, cookie: Cookie) -> Option<String> {
+        let wanted = self.cookie_name(cookie);
+        self.headers
+            .get_all(COOKIE)
+            .iter()
+            .filter_map(|header| header.to_str().ok())
+            .flat_map(|header| header.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find_map(|(name, value)| (name == wanted).then(|| value.to_owned()))
+    }
+
+    /// Not `Secure`, which Safari refuses on plain http even for this host. The port is in the name because cookies are
+    /// shared by all ports of a host, and two pools would otherwise sign each other's users out.
+    fn set_cookie(&self, cookie: Cookie, value: &str, max_age_seconds: Option<i64>) -> HeaderValue {
+        let name = self.cookie_name(cookie);
+        let max_age = max_age_seconds.map_or_else(String::new, |seconds| format!("; Max-Age={seconds}"));
+        let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{max_age}");
+        // Base64url and digits are valid in a header.
+        HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+
+    fn cookie_name(&self, cookie: Cookie) -> String {
+        let purpose = match cookie {
+            Cookie::Session => "session",
+            Cookie::Form => "form",
+        };
+        format!("cognito-local-{}-{purpose}", self.port)
+    }
+}
+
+/// See [`Browser::form_mark`].
+pub(crate) struct FormMark {
+    pub(crate) mark: String,
+    pub(crate) set_cookie: Option<HeaderValue>,
+}
+
+fn mark_of(pool: &LocalPool, token: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, pool.form_secret());
+    URL_SAFE_NO_PAD.encode(hmac::sign(&key, token.as_bytes()))
+}
+
+impl FromRequestParts<LocalPool> for Browser {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, pool: &LocalPool) -> Result<Self, Self::Rejection> {
+        let port = pool.public_url().port_or_known_default().unwrap_or_default();
+        Ok(Self { headers: parts.headers.clone(), port })
+    }
+}

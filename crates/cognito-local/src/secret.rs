@@ -1,0 +1,68 @@
+//! Random secrets, their digests, and their comparison.
+
+use aws_lc_rs::{constant_time, digest, error::Unspecified, rand};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// A bearer secret (code, refresh token, cookie): 256 random bits, so that it cannot be guessed.
+///
+/// The database keeps only its SHA-256, which is enough for a value of this entropy.
+pub(crate) fn random_token() -> Result<String, Unspecified> {
+    let mut bytes = [0; 256 / 8];
+    rand::fill(&mut bytes)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// An app client's secret: lower-case letters and digits, as Cognito writes them.
+pub(crate) fn random_client_secret() -> Result<String, Unspecified> {
+    const LENGTH: usize = 52; // 52 characters of log2(32) = 5 bits: 260 bits.
+    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let mut bytes = [0; LENGTH];
+    rand::fill(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
+}
+
+/// A code of six digits, each equally likely, as Cognito mails them.
+pub(crate) fn random_six_digits() -> Result<String, Unspecified> {
+    const CODES: u32 = 1_000_000;
+    const FAIR: u32 = u32::MAX - u32::MAX % CODES; // Above it, the remainder would favour small codes.
+    loop {
+        let mut bytes = [0; 4];
+        rand::fill(&mut bytes)?;
+        let number = u32::from_be_bytes(bytes);
+        if number < FAIR {
+            return Ok(format!("{:06}", number % CODES));
+        }
+    }
+}
+
+/// What is stored in place of a bearer secret, and looked up when it is presented.
+pub(crate) fn token_digest(token: &str) -> Vec<u8> {
+    digest::digest(&digest::SHA256, token.as_bytes()).as_ref().to_vec()
+}
+
+/// Compares two secrets in a time that tells nothing but whether their lengths differ.
+pub(crate) fn secrets_match(a: &[u8], b: &[u8]) -> bool {
+    constant_time::verify_slices_are_equal(a, b).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_six_digits() {
+        for _ in 0..200 {
+            let code = random_six_digits().unwrap();
+            assert!(code.len() == 6 && code.bytes().all(|b| b.is_ascii_digit()), "{code}");
+        }
+    }
+
+    #[test]
+    fn client_secrets_look_like_those_of_cognito() {
+        let secret = random_client_secret().unwrap();
+        assert_eq!(secret.len(), 52);
+        assert!(secret.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
+        assert_ne!(secret, random_client_secret().unwrap());
+    }
+}

@@ -1,0 +1,97 @@
+//! Signing in with a password.
+
+use crate::password::PasswordError;
+use crate::pool::LocalPool;
+use crate::secret::{random_token, token_digest};
+use crate::store::sessions::{self, Session};
+use crate::store::users::{self, User};
+use crate::store::{StoreError, throttle};
+
+/// How long a browser stays signed in (Cognito's cookie of managed login).
+pub(crate) const SESSION_SECONDS: i64 = 3600;
+
+pub(crate) enum SignIn {
+    /// The password is right.
+    Verified(Box<User>),
+    /// Wrong password, or no such user: nothing tells which.
+    Refused,
+    /// Too many failures: nobody is let in, whatever the password.
+    Locked,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SignInError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+}
+
+impl LocalPool {
+    /// Checks a name, or a verified e-mail address, and a password.
+    pub(crate) async fn verify_password(&self, login: &str, password: &str) -> Result<SignIn, SignInError> {
+        let key = users::login_key(login);
+        let turn = self.passwords().turn().await?;
+        let now_ms = self.clock().unix_millis();
+        let subject = key.clone();
+        let (user, locked) = self
+            .store()
+            .read(move |db| {
+                let user = users::find_by_login(db, &subject)?;
+                Ok((
+                    user.clone(),
+                    throttle::is_locked(db, &throttle_subject(&subject, user.as_ref()), now_ms)?,
+                ))
+            })
+            .await?;
+        if locked {
+            return Ok(SignIn::Locked);
+        }
+        let hash = user.as_ref().map(|user| user.password_hash.clone());
+        let (turn, right) = turn.verify(password, hash).await?;
+        let subject = throttle_subject(&key, user.as_ref());
+        let now_ms = self.clock().unix_millis();
+        self.store()
+            .write(move |tx| match right {
+                true => throttle::clear(tx, &subject),
+                false => throttle::record_failure(tx, &subject, now_ms),
+            })
+            .await?;
+        drop(turn);
+        Ok(match user {
+            Some(user) if right => SignIn::Verified(Box::new(user)),
+            _ => SignIn::Refused,
+        })
+    }
+
+    /// Remembers a sign-in, and returns the secret that the browser keeps.
+    pub(crate) async fn start_session(&self, sub: &str) -> Result<(String, Session), StoreError> {
+        let token = random_token()?;
+        let digest = token_digest(&token);
+        let now = self.clock().unix_seconds();
+        let sub = sub.to_owned();
+        let session = self
+            .store()
+            .write(move |tx| {
+                let session = Session { sub, auth_time: now };
+                sessions::insert(tx, &digest, &session, now + SESSION_SECONDS)?;
+                Ok(session)
+            })
+            .await?;
+        Ok((token, session))
+    }
+
+    pub(crate) async fn session(&self, token: &str) -> Result<Option<Session>, StoreError> {
+        let digest = token_digest(token);
+        let now = self.clock().unix_seconds();
+        self.store().read(move |db| sessions::find(db, &digest, now)).await
+    }
+}
+
+/// A user's name and address count together; a name that nobody has counts for itself.
+fn throttle_subject(login_key: &str, user: Option<&User>) -> Vec<u8> {
+    match user {
+        Some(user) => token_digest(&users::login_key(&user.username)),
+        None => token_digest(login_key),
+    }
+}

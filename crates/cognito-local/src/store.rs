@@ -1,0 +1,144 @@
+//! What the pool remembers, in SQLite.
+//!
+//! Every change is one transaction, on disk before it is acknowledged. The modules below hold the statements; each
+//! function takes the connection of the transaction it is part of.
+
+pub(crate) mod codes;
+pub(crate) mod grants;
+pub(crate) mod keys;
+pub(crate) mod sessions;
+pub(crate) mod settings;
+pub(crate) mod throttle;
+pub(crate) mod users;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+const SCHEMA_VERSION: i64 = 1;
+const SCHEMA: &str = include_str!("store/schema.sql");
+
+/// How long a change waits for another process (`rotate-keys`) that holds the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+pub(crate) struct Store {
+    connection: Arc<Mutex<Connection>>,
+}
+
+/// Why the pool's state could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite failed.
+    #[error("the pool's database failed")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The folder or the file could not be created.
+    #[error("the pool's database cannot be created")]
+    Io(#[from] std::io::Error),
+    /// The file was written by a later version of this program.
+    #[error(
+        "the pool's database has schema version {found}, and this program knows {SCHEMA_VERSION}: delete the file or use the later program"
+    )]
+    SchemaVersion {
+        /// The version in the file.
+        found: i64,
+    },
+    /// The operating system gave no random bytes.
+    #[error("no random bytes")]
+    Random(#[from] aws_lc_rs::error::Unspecified),
+    /// A stored value does not parse.
+    #[error("the pool's database holds a damaged {0}")]
+    Damaged(&'static str),
+    /// The program is stopping.
+    #[error("the program is stopping")]
+    Stopping,
+}
+
+impl Store {
+    pub(crate) fn open(path: Option<&Path>) -> Result<Self, StoreError> {
+        let mut connection = match path {
+            Some(path) => open_file(path)?,
+            None => Connection::open_in_memory()?,
+        };
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        // FULL: a commit returns after the log is on disk, so that what was acknowledged survives a power cut.
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        create_schema(&mut connection)?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+    }
+
+    /// Runs `change` in one transaction, which is on disk when this returns `Ok` and undone when `change` fails.
+    pub(crate) async fn write<T, F>(&self, change: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.blocking(move |connection| {
+            // Immediate: a transaction that reads first and then writes would fail when another process wrote between.
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let outcome = change(&transaction)?;
+            transaction.commit()?;
+            Ok(outcome)
+        })
+        .await
+    }
+
+    pub(crate) async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.blocking(move |connection| query(connection)).await
+    }
+
+    /// A started transaction runs to its end even when the request that asked for it goes away.
+    async fn blocking<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let connection = Arc::clone(&self.connection);
+        tokio::task::spawn_blocking(move || {
+            // After a panic the transaction was rolled back, so the connection is sound.
+            work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner))
+        })
+        .await
+        .map_err(|_| StoreError::Stopping)?
+    }
+}
+
+fn open_file(path: &Path) -> Result<Connection, StoreError> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    create_private(path)?;
+    Ok(Connection::open(path)?)
+}
+
+/// The file holds signing keys, so only its owner may read it; SQLite gives its side files the same permissions.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+fn create_schema(connection: &mut Connection) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match found {
+        0 => {
+            transaction.execute_batch(SCHEMA)?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            transaction.commit()?;
+            Ok(())
+        }
+        SCHEMA_VERSION => Ok(()),
+        found => Err(StoreError::SchemaVersion { found }),
+    }
+}

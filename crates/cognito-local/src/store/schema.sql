@@ -1,0 +1,93 @@
+-- Times are seconds since 1970 unless the name ends in _ms. Bearer secrets are kept as SHA-256 digests.
+
+CREATE TABLE settings (
+    name TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE client_secrets (
+    client_id TEXT PRIMARY KEY,
+    secret TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE signing_keys (
+    position INTEGER PRIMARY KEY, -- The last one of each use signs.
+    kid TEXT NOT NULL UNIQUE,
+    token_use TEXT NOT NULL CHECK (token_use IN ('access', 'id')),
+    pkcs8 BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE users (
+    sub TEXT PRIMARY KEY,
+    username TEXT NOT NULL,
+    username_key TEXT NOT NULL UNIQUE, -- In lower case: names differ in more than case.
+    password_hash TEXT NOT NULL,
+    email TEXT,
+    email_key TEXT,
+    email_verified INTEGER NOT NULL DEFAULT 0,
+    confirmed INTEGER NOT NULL DEFAULT 0,
+    attributes TEXT NOT NULL DEFAULT '{}',
+    totp_secret BLOB,
+    totp_last_step INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+-- Only a verified address is an alias for signing in, and only one account may hold it.
+CREATE UNIQUE INDEX users_by_verified_email ON users (email_key) WHERE email_verified = 1;
+
+CREATE TABLE memberships (
+    sub TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    group_name TEXT NOT NULL,
+    PRIMARY KEY (sub, group_name)
+) STRICT, WITHOUT ROWID;
+
+-- What browsers remember of a sign-in.
+CREATE TABLE sessions (
+    digest BLOB PRIMARY KEY,
+    sub TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    auth_time INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What one redeemed code gave: the line of tokens that share an origin_jti.
+CREATE TABLE grants (
+    origin_jti TEXT PRIMARY KEY,
+    event_id TEXT NOT NULL,
+    sub TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    client_id TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    resource TEXT,
+    auth_time INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    revoked INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE refresh_tokens (
+    digest BLOB PRIMARY KEY,
+    origin_jti TEXT NOT NULL REFERENCES grants ON DELETE CASCADE,
+    retired_at_ms INTEGER -- Set when its successor was issued.
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX refresh_tokens_by_grant ON refresh_tokens (origin_jti);
+
+CREATE TABLE codes (
+    digest BLOB PRIMARY KEY,
+    sub TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    client_id TEXT NOT NULL,
+    redirect_uri TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    resource TEXT,
+    nonce TEXT,
+    code_challenge TEXT,
+    auth_time INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    used INTEGER NOT NULL DEFAULT 0,
+    origin_jti TEXT -- The grant it was redeemed for.
+) STRICT, WITHOUT ROWID;
+
+-- Failed attempts by the digest of what was typed, whether or not such a user exists.
+CREATE TABLE failures (
+    subject BLOB PRIMARY KEY,
+    count INTEGER NOT NULL,
+    locked_until_ms INTEGER NOT NULL,
+    last_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,42 @@
+//! Values of the whole pool, each written once.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::StoreError;
+
+/// The stored value of `name`, or the one that `make` gives, stored.
+pub(crate) fn value_or_insert(
+    connection: &Connection,
+    name: &str,
+    make: impl FnOnce() -> Result<Vec<u8>, StoreError>,
+) -> Result<Vec<u8>, StoreError> {
+    let stored = connection
+        .query_row("SELECT value FROM settings WHERE name = ?1", [name], |row| row.get(0))
+        .optional()?;
+    if let Some(value) = stored {
+        return Ok(value);
+    }
+    let value = make()?;
+    connection.execute("INSERT INTO settings (name, value) VALUES (?1, ?2)", params![name, value])?;
+    Ok(value)
+}
+
+/// The kept secret of a client, made by `make` the first time.
+pub(crate) fn client_secret_or_insert(
+    connection: &Connection,
+    client_id: &str,
+    make: impl FnOnce() -> Result<String, StoreError>,
+) -> Result<String, StoreError> {
+    let stored = connection
+        .query_row("SELECT secret FROM client_secrets WHERE client_id = ?1", [client_id], |row| row.get(0))
+        .optional()?;
+    if let Some(secret) = stored {
+        return Ok(secret);
+    }
+    let secret = make()?;
+    connection.execute(
+        "INSERT INTO client_secrets (client_id, secret) VALUES (?1, ?2)",
+        params![client_id, secret],
+    )?;
+    Ok(secret)
+}

@@ -1,0 +1,75 @@
+//! How long somebody who guesses has to wait.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::StoreError;
+
+/// Failures before the first wait (Cognito Developer Guide, "User pool authentication flow": lockout).
+const FREE_FAILURES: i64 = 5;
+/// The longest wait, and how long failures are remembered: about 15 minutes.
+const LONGEST_WAIT_MS: i64 = 15 * 60 * 1000;
+/// Most subjects remembered, so that made-up names cannot fill the disk; beyond it, the oldest are forgotten.
+const MOST_SUBJECTS: i64 = 10_000;
+
+/// Whether an attempt on `subject` may be made at `now_ms`.
+pub(crate) fn is_locked(connection: &Connection, subject: &[u8], now_ms: i64) -> Result<bool, StoreError> {
+    let locked_until: Option<i64> = connection
+        .prepare_cached("SELECT locked_until_ms FROM failures WHERE subject = ?1")?
+        .query_row([subject], |row| row.get(0))
+        .optional()?;
+    Ok(locked_until.is_some_and(|until| until > now_ms))
+}
+
+/// Counts a failed attempt: the n-th locks the subject for 2^(n-5) seconds.
+pub(crate) fn record_failure(connection: &Connection, subject: &[u8], now_ms: i64) -> Result<(), StoreError> {
+    forget_old(connection, now_ms)?;
+    let before: i64 = connection
+        .query_row("SELECT count FROM failures WHERE subject = ?1", [subject], |row| row.get(0))
+        .optional()?
+        .unwrap_or(0);
+    let count = before + 1;
+    connection.execute(
+        "INSERT INTO failures (subject, count, locked_until_ms, last_ms) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (subject) DO UPDATE SET count = ?2, locked_until_ms = ?3, last_ms = ?4",
+        params![subject, count, now_ms + wait_ms(count), now_ms],
+    )?;
+    Ok(())
+}
+
+/// Forgets the failures of `subject`, who just succeeded.
+pub(crate) fn clear(connection: &Connection, subject: &[u8]) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM failures WHERE subject = ?1", [subject])?;
+    Ok(())
+}
+
+fn wait_ms(count: i64) -> i64 {
+    match u32::try_from(count - FREE_FAILURES) {
+        Err(_) => 0,
+        Ok(doublings) => LONGEST_WAIT_MS.min(1000 * 2_i64.pow(doublings.min(20))),
+    }
+}
+
+fn forget_old(connection: &Connection, now_ms: i64) -> Result<(), StoreError> {
+    connection.execute(
+        "DELETE FROM failures WHERE locked_until_ms <= ?1 AND last_ms <= ?2",
+        params![now_ms, now_ms - LONGEST_WAIT_MS],
+    )?;
+    connection.execute(
+        "DELETE FROM failures WHERE subject IN
+         (SELECT subject FROM failures ORDER BY last_ms DESC LIMIT -1 OFFSET ?1)",
+        [MOST_SUBJECTS],
+    )?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_starts_at_the_fifth_failure_and_doubles_up_to_a_quarter_of_an_hour() {
+        let waits: Vec<i64> = (1..=8).map(wait_ms).collect();
+        assert_eq!(waits, [0, 0, 0, 0, 1000, 2000, 4000, 8000]);
+        assert_eq!(wait_ms(1000), 15 * 60 * 1000);
+    }
+}

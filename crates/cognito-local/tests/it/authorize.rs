@@ -1,0 +1,98 @@
+//! `/oauth2/authorize`: what is refused, and to whom that is said.
+
+use axum::http::StatusCode;
+
+use crate::support::{ALICE, TestPool, authorize_query, query_of};
+
+async fn authorize(pool: &TestPool, changes: &[(&str, &str)]) -> crate::support::Answer {
+    pool.get(&format!("/oauth2/authorize?{}", authorize_query(changes))).await
+}
+
+#[tokio::test]
+async fn a_visitor_is_sent_to_the_sign_in_page_with_the_same_query() {
+    let pool = TestPool::open().await;
+    let location = authorize(&pool, &[]).await.location();
+    assert_eq!(location, format!("/login?{}", authorize_query(&[])));
+}
+
+#[tokio::test]
+async fn an_unknown_client_or_callback_url_is_told_to_the_visitor_alone() {
+    let pool = TestPool::open().await;
+    for changes in [
+        [("client_id", "nobody")],
+        [("client_id", "")],
+        [("redirect_uri", "")],
+        [("redirect_uri", "https://evil.test/")],
+        [("redirect_uri", "http://localhost:8000/docs/oauth2-redirect.html/")],
+        [("redirect_uri", "http://localhost:8000/docs/oauth2-redirect.html?x")],
+        [("redirect_uri", "http://localhost:8000@evil.test/callback")],
+        [("redirect_uri", "//evil.test")],
+        [("redirect_uri", "javascript:alert(1)")],
+    ] {
+        for path in ["/oauth2/authorize", "/login"] {
+            let answer = pool.get(&format!("{path}?{}", authorize_query(&changes))).await;
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path} {changes:?}");
+            assert!(!answer.headers.contains_key("location"), "{path} {changes:?}");
+            assert!(!answer.text.contains("evil.test"), "{path} {changes:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_given_twice_is_refused() {
+    let pool = TestPool::open().await;
+    let answer = pool.get(&format!("/oauth2/authorize?{}&state=other", authorize_query(&[]))).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(answer.text.contains("state"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn other_mistakes_are_told_to_the_client() {
+    let pool = TestPool::open().await;
+    for (changes, error) in [
+        (vec![("response_type", "")], "invalid_request"),
+        (vec![("response_type", "id_token")], "invalid_request"),
+        (vec![("response_type", "token")], "unauthorized_client"),
+        (vec![("scope", "openid items/delete")], "invalid_scope"),
+        (vec![("scope", "openid phone")], "invalid_scope"),
+        (vec![("scope", "email")], "invalid_scope"),
+        (vec![("code_challenge", ""), ("code_challenge_method", "")], "invalid_request"),
+        (vec![("code_challenge", "")], "invalid_request"),
+        (vec![("code_challenge_method", "")], "invalid_request"),
+        (vec![("code_challenge_method", "plain")], "invalid_request"),
+        (vec![("code_challenge", "short")], "invalid_request"),
+        (vec![("prompt", "none login")], "invalid_request"),
+        (vec![("prompt", "sometimes")], "invalid_request"),
+        (vec![("prompt", "none")], "login_required"),
+        (vec![("resource", "not a url")], "invalid_target"),
+        (vec![("resource", "http://example.com/")], "invalid_target"),
+        (vec![("resource", "https://example.com/#part")], "invalid_target"),
+        (vec![("state", "{\"a\":1}")], "invalid_request"),
+    ] {
+        let location = authorize(&pool, &changes).await.location();
+        assert!(location.starts_with("http://localhost:8000/docs/oauth2-redirect.html?error="), "{location}");
+        let query = query_of(&location);
+        assert_eq!(query["error"], error, "{changes:?}");
+        let state = changes.iter().find(|(name, _)| *name == "state").map_or("the-state", |(_, value)| value);
+        assert_eq!(query["state"], state);
+    }
+}
+
+#[tokio::test]
+async fn a_native_application_may_listen_on_any_port() {
+    let pool = TestPool::open().await;
+    for callback in
+        ["http://127.0.0.1:49152/callback", "http://localhost:5/callback", "http://[::1]:4000/callback"]
+    {
+        let answer = pool.browser().sign_in(ALICE, &[("redirect_uri", callback)]).await;
+        assert!(answer.location().starts_with(&format!("{callback}?code=")), "{}", answer.location());
+    }
+}
+
+#[tokio::test]
+async fn without_scope_all_scopes_of_the_client_are_granted() {
+    let pool = TestPool::open().await;
+    let answer = pool.tokens(ALICE, &[("scope", "")]).await;
+    let claims = crate::support::jwt_part(&answer.member("access_token"), 1);
+    assert_eq!(claims["scope"], "openid email profile items/read items/write");
+}
