@@ -1,5 +1,7 @@
 use std::io::{self, Write};
 
+use secrecy::ExposeSecret;
+
 use crate::{arguments::Arguments, stack::Stack};
 
 /// Says where everything is and what to do first.
@@ -19,12 +21,14 @@ pub(crate) fn print(stack: &Stack, arguments: &Arguments) -> io::Result<()> {
         None => writeln!(out, "  Data           in memory, gone at the end")?,
     }
     writeln!(out, "\n  Sign in as one of (name, password):\n")?;
-    for (name, password) in pool.demo_users() {
-        writeln!(out, "    {name}  {password}")?;
+    for user in pool.users() {
+        writeln!(out, "    {}  {}", user.username, user.password.expose_secret())?;
     }
     writeln!(out, "\n  With an access token in $TOKEN:\n")?;
     writeln!(out, "    curl -H \"Authorization: Bearer $TOKEN\" {api_url}/users/me")?;
-    if let Some((id, secret)) = pool.machine_client() {
+    let clients = pool.clients();
+    let machine = clients.iter().find_map(|client| Some((&client.id, client.secret.as_ref()?.expose_secret())));
+    if let Some((id, secret)) = machine {
         writeln!(out, "\n  A program gets one of its own (needs jq):\n")?;
         writeln!(out, "    TOKEN=$(curl -s -u '{id}:{secret}' -d grant_type=client_credentials \\")?;
         writeln!(out, "      {domain}/oauth2/token | jq -r .access_token)")?;

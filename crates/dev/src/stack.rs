@@ -80,7 +80,10 @@ fn app(
     api_url: &str,
 ) -> Result<App, StackError> {
     let pool = user_pool.pool();
-    let client_ids: Vec<_> = pool.client_ids().collect();
+    // The one without a secret comes first: it is the one that `/docs` signs in with.
+    let mut clients = pool.clients();
+    clients.sort_by_key(|client| client.secret.is_some());
+    let client_ids: Vec<_> = clients.iter().map(|client| client.id.as_str()).collect();
     let config = Config::from_variables(|name| {
         let value = match name {
             "COGNITO_USER_POOL_ID" => pool.pool_id(),
@@ -94,7 +97,7 @@ fn app(
         };
         Some(value.to_owned())
     })?;
-    let credentials = Credentials::from_keys(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None);
+    let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "local");
     let aws = aws_config::SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::from_static(REGION))

@@ -11,7 +11,6 @@ use crate::{StartError, listener};
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A user pool with its hosted UI.
-#[derive(Debug)]
 pub struct LocalUserPool {
     pool: LocalPool,
     domain: String,
