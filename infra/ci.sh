@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks everything here as CI does, after installing what it needs: types, tests, an offline `cdk synth` of each way to
-# deploy, cfn-lint on its templates, and the templates deployed to a fake AWS with the backend on top.
+# deploy, cfn-lint on its templates, the templates deployed to a fake AWS with the backend on top, and zizmor on the workflows.
 #
 # BACKEND names a backend that is built already; without it, cargo builds one.
 set -euo pipefail
@@ -66,4 +66,5 @@ synth lambda -c compute=lambda
 synth fargate -c compute=fargate "${domain[@]}" -c webOrigins=https://app.example.com
 synth release "${domain[@]}" -c githubRepository=example/backend -c "imageDigest=sha256:$(printf '%064d' 1)"
 .venv/bin/cfn-lint "$OUT/*/*.template.json"
-echo 'infra: templates synthesized offline and linted'
+.venv/bin/zizmor --offline --quiet --persona=pedantic ..
+echo 'infra: templates synthesized offline and linted; workflows audited'

@@ -1,4 +1,4 @@
-import { Aws, CfnOutput, DefaultStackSynthesizer, Duration, RemovalPolicy, Stack, type StackProps, Validations } from 'aws-cdk-lib';
+import { ArnFormat, Aws, CfnOutput, DefaultStackSynthesizer, Duration, RemovalPolicy, Stack, type StackProps, Validations } from 'aws-cdk-lib';
 import * as ecr from 'aws-cdk-lib/aws-ecr';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
@@ -43,14 +43,27 @@ export class DeliveryStack extends Stack {
 
   #mayPushImages(role: iam.Role): void {
     for (const name of IMAGE_NAMES) {
-      new ecr.Repository(this, name, {
+      const repository = new ecr.Repository(this, name, {
         repositoryName: name,
         imageTagMutability: ecr.TagMutability.IMMUTABLE,
         imageScanOnPush: true,
         lifecycleRules: [{ description: 'Keep what may be rolled back to.', maxImageCount: 50 }],
         removalPolicy: RemovalPolicy.RETAIN,
-      }).grantPullPush(role);
+      });
+      repository.grantPullPush(role);
+      if (name === 'backend-lambda') {
+        repository.addToResourcePolicy(this.#mayBePulledByLambda());
+      }
     }
+  }
+
+  /** https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#gettingstarted-images-permissions */
+  #mayBePulledByLambda(): iam.PolicyStatement {
+    return new iam.PolicyStatement({
+      principals: [new iam.ServicePrincipal('lambda.amazonaws.com')],
+      actions: ['ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'],
+      conditions: { StringLike: { 'aws:SourceArn': this.formatArn({ service: 'lambda', resource: 'function', resourceName: '*', arnFormat: ArnFormat.COLON_RESOURCE_NAME }) } },
+    });
   }
 
   /** The bootstrap roles do the work, with the permissions they were bootstrapped with. */
