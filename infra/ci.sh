@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks everything here as CI does, after installing what it needs: types, tests, an offline `cdk synth` of each way to
-# deploy, cfn-lint on its templates, the templates deployed to a fake AWS with the backend on top, and zizmor on the workflows.
+# deploy, cfn-lint on its templates, and the templates deployed to a fake AWS with the backend on top. Checks besides what else
+# deployment goes by: the workflows, the Dockerfile and the systemd unit.
 #
 # BACKEND names a backend that is built already; without it, cargo builds one.
 set -euo pipefail
@@ -67,4 +68,9 @@ synth fargate -c compute=fargate "${domain[@]}" -c webOrigins=https://app.exampl
 synth release "${domain[@]}" -c githubRepository=example/backend -c "imageDigest=sha256:$(printf '%064d' 1)"
 .venv/bin/cfn-lint "$OUT/*/*.template.json"
 .venv/bin/zizmor --offline --quiet --persona=pedantic ..
-echo 'infra: templates synthesized offline and linted; workflows audited'
+.venv/bin/hadolint ../Dockerfile
+command -v systemd-analyze >/dev/null || apt_install systemd
+# 15 stands for an exposure of 1.5.
+systemd-analyze security --offline=true --threshold=15 --no-pager ../deploy/systemd/backend.service >"$OUT/systemd.log" ||
+  { cat "$OUT/systemd.log" && exit 1; }
+echo 'infra: templates synthesized offline and linted; workflows, Dockerfile and systemd unit checked'

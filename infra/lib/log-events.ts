@@ -1,16 +1,16 @@
 /**
- * What is read from the backend's log (one JSON object a line), in CloudWatch's filter syntax; test/log-events.test.ts
+ * What is read from the backend's log (one JSON object a line), in CloudWatch's filter syntax; test/deployment.test.ts
  * tries each on a line that the backend wrote.
  * https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
  */
 export const LOG_EVENTS = {
   refusedToken: {
     metricName: 'RefusedTokens',
-    pattern: '{ $.fields.status = 401 }',
+    pattern: '{ $.status = 401 }',
   },
   keySetFetchFailure: {
     metricName: 'KeySetFetchFailures',
-    pattern: '{ $.fields.message = "no key set" }',
+    pattern: '{ $.message = "no key set" }',
   },
 } as const;
 

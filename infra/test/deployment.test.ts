@@ -57,28 +57,15 @@ before(async () => {
   variables = await containerEnvironment();
   const port = await freePort();
   api = `http://127.0.0.1:${port}`;
-  backend = spawn(BACKEND, [], {
-    env: {
-      ...variables,
-      BIND_ADDRESS: `127.0.0.1:${port}`,
-      AWS_ENDPOINT_URL: endpoint,
-      AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
-      COGNITO_JWKS_URL: `${endpoint}/${variables['COGNITO_USER_POOL_ID']}/.well-known/jwks.json`,
-    },
-    // No `.env` of a developer's must be found.
-    cwd: import.meta.dirname,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  createInterface({ input: backend.stdout! }).on('line', (line) => log.push(line));
+  const jwksUrl = `${endpoint}/${variables['COGNITO_USER_POOL_ID']}/.well-known/jwks.json`;
+  backend = startBackend(port, jwksUrl, log);
   await ready();
 }, { timeout: 60_000 });
 
 after(async () => {
   fakeAws?.stdin?.end();
-  if (backend !== undefined && backend.exitCode === null) {
-    backend.kill('SIGTERM');
-    await new Promise((resolve) => backend.once('exit', resolve));
+  if (backend !== undefined) {
+    await stop(backend);
   }
 });
 
@@ -162,6 +149,18 @@ test('a refused token is counted in the log', async () => {
   assert.equal(lines.length, 1);
 });
 
+test('a failed fetch of the keys is counted in the log', async () => {
+  const lines: string[] = [];
+  const port = await freePort();
+  const cutOff = startBackend(port, `http://127.0.0.1:${await freePort()}/jwks.json`, lines);
+  try {
+    await eventually(async () => ((await fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => undefined))?.status === 503 ? [true] : []));
+    await eventually(() => lines.filter((line) => matches(line, LOG_EVENTS.keySetFetchFailure.pattern)));
+  } finally {
+    await stop(cutOff);
+  }
+});
+
 test('the smoke test of a deployed stage goes through, and tells a broken one', async () => {
   const cognito = new CognitoIdentityProviderClient({ region: REGION, endpoint, credentials: CREDENTIALS });
   const ClientId = variables['COGNITO_APP_CLIENT_ID']?.split(',')[1];
@@ -173,6 +172,31 @@ test('the smoke test of a deployed stage goes through, and tells a broken one', 
   await smokeTest(target);
   await assert.rejects(smokeTest({ ...target, clientSecret: 'wrong' }), /oauth2\/token answers 400, not 200/);
 });
+
+function startBackend(port: number, jwksUrl: string, lines: string[]): ChildProcess {
+  const started = spawn(BACKEND, [], {
+    env: {
+      ...variables,
+      BIND_ADDRESS: `127.0.0.1:${port}`,
+      AWS_ENDPOINT_URL: endpoint,
+      AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
+      COGNITO_JWKS_URL: jwksUrl,
+    },
+    // No `.env` of a developer's must be found.
+    cwd: import.meta.dirname,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  createInterface({ input: started.stdout! }).on('line', (line) => lines.push(line));
+  return started;
+}
+
+async function stop(started: ChildProcess): Promise<void> {
+  if (started.exitCode === null) {
+    started.kill('SIGTERM');
+    await new Promise((resolve) => started.once('exit', resolve));
+  }
+}
 
 async function deploy(stack: StackId): Promise<void> {
   const cloudFormation = new CloudFormationClient({ region: REGION, endpoint, credentials: CREDENTIALS });
