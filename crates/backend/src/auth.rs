@@ -66,13 +66,22 @@ impl<P: Policy> FromRequestParts<App> for Caller<P> {
         match cognito_auth::Caller::<P>::from_request_parts(parts, app).await {
             Ok(token) => Ok(Self { token, owner }),
             Err(rejection) if rejection.status() == StatusCode::FORBIDDEN => {
-                let ways: Vec<_> = P::REQUIREMENTS.alternatives().iter().map(openapi::describe).collect();
-                let detail = format!("{} Needed: {}.", rejection.detail(), ways.join(", or "));
+                let detail = format!("{} Missing: {}.", rejection.detail(), missing::<P>(&anyone));
                 Err(Problem::from(rejection).detail(detail))
             }
             Err(rejection) => Err(rejection.into()),
         }
     }
+}
+
+/// What the caller lacks, in words.
+fn missing<P: Policy>(token: &AccessToken) -> String {
+    let ways = P::REQUIREMENTS.alternatives().into_iter().map(|mut way| {
+        way.scopes.retain(|scope| !token.has_scope(scope));
+        way.groups.retain(|group| !token.in_group(group));
+        openapi::describe(&way)
+    });
+    ways.collect::<Vec<_>>().join(", or ")
 }
 
 impl From<AuthRejection> for Problem {

@@ -8,7 +8,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
-use http_body_util::LengthLimitError;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::problem::{FieldError, Kind, Problem};
@@ -113,18 +112,18 @@ fn require_media_type(
 
 async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
     Bytes::from_request(request, state).await.map_err(|rejection| {
-        if is_length_limit(&rejection) {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than this server accepts.");
         }
         Problem::new(StatusCode::BAD_REQUEST, "The body did not arrive whole.").cause(rejection)
     })
 }
 
-fn is_length_limit(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<LengthLimitError>())
-}
-
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // Every body of this API is an object; without this, serde would fill a struct from an array, field by field.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::invalid(vec![FieldError::new("", "must be an object")]));
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let pointer = pointer(error.path());

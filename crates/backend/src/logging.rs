@@ -1,5 +1,7 @@
 //! The log: a line an event on standard output, for people or for log collectors.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::LogFormat;
@@ -9,7 +11,7 @@ use crate::config::LogFormat;
 pub fn start(filter: &str, format: LogFormat) {
     let filter = EnvFilter::new(filter);
     let registry = tracing_subscriber::registry().with(filter);
-    let lines = tracing_subscriber::fmt::layer();
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_ansi(std::io::stdout().is_terminal());
     let started = match format {
         LogFormat::Text => registry.with(lines).try_init(),
         LogFormat::Json => registry.with(lines.json().flatten_event(true).with_current_span(true)).try_init(),

@@ -70,7 +70,7 @@ impl RequestContext {
 pub async fn observe(State(observer): State<Observer>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let request_id = request_id(request.headers());
-    let trace_id = trace_id(request.headers()).unwrap_or_default().to_owned();
+    let trace_id = trace_id(request.headers()).map(str::to_owned);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("", MatchedPath::as_str);

@@ -134,6 +134,7 @@ impl Problem {
     /// 422 with every mistake found.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
+            [one] if one.pointer.is_empty() => format!("The body: {}.", one.detail),
             [one] => format!("{}: {}.", one.pointer, one.detail),
             several => format!("The request has {} mistakes; see `errors`.", several.len()),
         };

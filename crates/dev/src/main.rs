@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// What is logged when `RUST_LOG` does not say: the backend's requests, and what goes wrong anywhere.
-const DEFAULT_LOG: &str = "warn,backend=info,cognito_auth=info,cognito_local=info";
+const DEFAULT_LOG: &str = "warn,backend=info,cognito_auth=info,cognito_local=info,dynoxide=error";
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

@@ -1,0 +1,198 @@
+use http::StatusCode;
+use reqwest::{Client, header};
+use serde_json::{Value, json};
+
+use crate::support::{Persona, TestApp};
+
+fn text_file(name: &str, bytes: &[u8]) -> Value {
+    json!({"filename": name, "content_type": "text/plain", "size": bytes.len()})
+}
+
+/// Sends a presigned request as it stands, with this body.
+async fn send(presigned: &Value, body: &[u8]) -> reqwest::Response {
+    let method = presigned["method"].as_str().unwrap().parse().unwrap();
+    let mut request = Client::new().request(method, presigned["url"].as_str().unwrap());
+    for (name, value) in presigned["headers"].as_object().unwrap() {
+        request = request.header(name, value.as_str().unwrap());
+    }
+    request.body(body.to_vec()).send().await.unwrap()
+}
+
+async fn attach(persona: &Persona, item: &str, name: &str, bytes: &[u8]) -> String {
+    let created = persona.post(&format!("/items/{item}/attachments"), text_file(name, bytes)).await;
+    assert_eq!(created.status, StatusCode::CREATED, "{created:?}");
+    assert_eq!(send(&created.json()["upload"], bytes).await.status(), 200);
+    created.header("location").to_owned()
+}
+
+#[tokio::test]
+async fn a_file_goes_to_s3_and_back_without_passing_the_server() {
+    let app = TestApp::start().await;
+    let alice = app.user("alice");
+    let item = alice.create_item("with a file").await;
+    let bytes = b"twenty-one bytes long";
+    let list = format!("/items/{item}/attachments");
+    let created = alice.post(&list, text_file("Rechnung \"März\".txt", bytes)).await;
+    assert_eq!(created.status, StatusCode::CREATED);
+    let path = created.header("location").to_owned();
+
+    // Nothing is visible until the upload has come.
+    assert_eq!(alice.get(&list).await.json()["attachments"], json!([]));
+    assert_eq!(alice.get(&path).await.status, StatusCode::NOT_FOUND);
+
+    assert_eq!(send(&created.json()["upload"], bytes).await.status(), 200);
+    let listed = alice.get(&list).await.json();
+    assert_eq!(listed["attachments"][0]["filename"], "Rechnung \"März\".txt");
+    let shown = alice.get(&path).await;
+    assert_eq!(shown.header("cache-control"), "no-store");
+    let download = send(&shown.json()["download"], b"").await;
+    assert_eq!(download.headers()[header::CONTENT_TYPE], "text/plain");
+    let disposition = download.headers()[header::CONTENT_DISPOSITION].to_str().unwrap();
+    assert!(disposition.starts_with("attachment; ") && disposition.contains("M%C3%A4rz"), "{disposition}");
+    assert_eq!(&download.bytes().await.unwrap()[..], bytes);
+
+    assert_eq!(alice.delete(&path).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(alice.delete(&path).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(alice.get(&path).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(send(&shown.json()["download"], b"").await.status(), 404);
+}
+
+#[tokio::test]
+async fn s3_refuses_another_size_type_or_signature() {
+    let app = TestApp::start().await;
+    let alice = app.user("alice");
+    let item = alice.create_item("with a file").await;
+    let path = format!("/items/{item}/attachments");
+    let created = alice.post(&path, text_file("a.txt", b"four")).await.json();
+    let upload = &created["upload"];
+    assert_eq!(upload["headers"]["content-type"], "text/plain");
+    assert_eq!(upload["headers"]["content-length"], "4");
+
+    let mut other_size = upload.clone();
+    other_size["headers"]["content-length"] = json!("5");
+    assert_eq!(send(&other_size, b"fives").await.status(), 403);
+    let mut other_type = upload.clone();
+    other_type["headers"]["content-type"] = json!("text/html");
+    assert_eq!(send(&other_type, b"four").await.status(), 403);
+    let mut other_key = upload.clone();
+    other_key["url"] = json!(upload["url"].as_str().unwrap().replace("attachments/attachments/", "attachments/other/"));
+    assert_eq!(send(&other_key, b"four").await.status(), 403);
+    assert_eq!(alice.get(&path).await.json()["attachments"], json!([]));
+    assert_eq!(send(upload, b"four").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_presigned_request_expires() {
+    let app = TestApp::with(&[("PRESIGNED_URL_SECONDS", "1")]).await;
+    let alice = app.user("alice");
+    let item = alice.create_item("with a file").await;
+    let created = alice.post(&format!("/items/{item}/attachments"), text_file("a.txt", b"four")).await.json();
+    tokio::time::sleep(std::time::Duration::from_millis(2100)).await; // The signature counts in whole seconds.
+    assert_eq!(send(&created["upload"], b"four").await.status(), 403);
+}
+
+#[tokio::test]
+async fn another_users_attachment_is_not_there() {
+    let app = TestApp::start().await;
+    let (alice, bob) = (app.user("alice"), app.user("bob"));
+    let item = alice.create_item("with a file").await;
+    let path = attach(&alice, &item, "a.txt", b"four").await;
+    assert_eq!(bob.get(&path).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(bob.get(&format!("/items/{item}/attachments")).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(bob.delete(&path).await.status, StatusCode::NOT_FOUND);
+    let create = bob.post(&format!("/items/{item}/attachments"), text_file("b.txt", b"")).await;
+    assert_eq!(create.status, StatusCode::NOT_FOUND);
+    assert_eq!(alice.get(&path).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn removing_an_item_removes_its_files() {
+    let app = TestApp::start().await;
+    let alice = app.user("alice");
+    let item = alice.create_item("with files").await;
+    let mut downloads = Vec::new();
+    for n in 0..3 {
+        let path = attach(&alice, &item, &format!("{n}.txt"), b"four").await;
+        downloads.push(alice.get(&path).await.json()["download"].clone());
+    }
+    let other = alice.create_item("another").await;
+    let kept = attach(&alice, &other, "kept.txt", b"four").await;
+
+    assert_eq!(alice.delete(&format!("/items/{item}")).await.status, StatusCode::NO_CONTENT);
+    for download in &downloads {
+        assert_eq!(send(download, b"").await.status(), 404);
+    }
+    assert_eq!(alice.get(&kept).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_removal_that_failed_half_way_is_finished_by_trying_again() {
+    let app = TestApp::start().await;
+    let alice = app.user("alice");
+    let item = alice.create_item("with a file").await;
+    let path = attach(&alice, &item, "a.txt", b"four").await;
+    let download = alice.get(&path).await.json()["download"].clone();
+    // As if the server had died after the first of its two steps.
+    let owner = backend::models::owner::Owner::user(app.pool.id(), sub(&alice).await.as_str());
+    let id = item.parse::<uuid::Uuid>().unwrap().into();
+    let only_the_item = app.app.store().delete_item(&owner, id, &backend::models::version::IfMatch::Absent).await;
+    assert_eq!(only_the_item.unwrap(), backend::services::dynamodb::Deleted::Done);
+    assert_eq!(send(&download, b"").await.status(), 200);
+
+    assert_eq!(alice.delete(&format!("/items/{item}")).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(send(&download, b"").await.status(), 404);
+    assert_eq!(alice.delete(&format!("/items/{item}")).await.status, StatusCode::NOT_FOUND);
+}
+
+async fn sub(persona: &Persona) -> String {
+    persona.get("/users/me").await.json()["sub"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn an_item_has_room_for_so_many_and_abandoned_ones_give_theirs_back() {
+    let app = TestApp::with(&[("ATTACHMENTS_PER_ITEM", "2"), ("PRESIGNED_URL_SECONDS", "1")]).await;
+    let alice = app.user("alice");
+    let item = alice.create_item("with files").await;
+    let list = format!("/items/{item}/attachments");
+    let kept = attach(&alice, &item, "kept.txt", b"four").await;
+    assert_eq!(alice.post(&list, text_file("abandoned.txt", b"four")).await.status, StatusCode::CREATED);
+    let full = alice.post(&list, text_file("too many.txt", b"four")).await;
+    assert_eq!((full.status, full.json()["type"].clone()), (StatusCode::CONFLICT, json!("/problems/too-many-attachments")));
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await; // Until the abandoned upload can come no more.
+    attach(&alice, &item, "second.txt", b"four").await;
+    assert_eq!(alice.post(&list, text_file("too many.txt", b"four")).await.status, StatusCode::CONFLICT);
+    alice.delete(&kept).await;
+    attach(&alice, &item, "third.txt", b"four").await;
+}
+
+#[tokio::test]
+async fn what_an_attachment_may_be_is_limited() {
+    let app = TestApp::with(&[("ATTACHMENT_MAX_BYTES", "10")]).await;
+    let alice = app.user("alice");
+    let path = format!("/items/{}/attachments", alice.create_item("with files").await);
+    for (body, pointer) in [
+        (json!({"filename": "../a", "content_type": "text/plain", "size": 1}), "/filename"),
+        (json!({"filename": "", "content_type": "text/plain", "size": 1}), "/filename"),
+        (json!({"filename": "a", "content_type": "text", "size": 1}), "/content_type"),
+        (json!({"filename": "a", "content_type": "text/plain\r\nx: y", "size": 1}), "/content_type"),
+        (json!({"filename": "a", "content_type": "text/plain", "size": 11}), "/size"),
+        (json!({"filename": "a", "content_type": "text/plain", "size": -1}), "/size"),
+        (json!({"filename": "a", "content_type": "text/plain", "size": 1, "key": "b"}), "/key"),
+    ] {
+        let answer = alice.post(&path, body.clone()).await;
+        assert_eq!((answer.status, answer.pointer()), (StatusCode::UNPROCESSABLE_ENTITY, pointer.into()), "{body}");
+    }
+    let empty = alice.post(&path, text_file("empty", b"")).await.json();
+    assert_eq!(send(&empty["upload"], b"").await.status(), 200);
+}
+
+#[tokio::test]
+async fn without_a_bucket_the_routes_say_so() {
+    let app = TestApp::with(&[("S3_BUCKET_NAME", "")]).await;
+    let alice = app.user("alice");
+    let item = alice.create_item("without files").await;
+    let path = format!("/items/{item}/attachments");
+    assert_eq!(alice.get(&path).await.status, StatusCode::NOT_IMPLEMENTED);
+    assert_eq!(alice.post(&path, text_file("a", b"")).await.status, StatusCode::NOT_IMPLEMENTED);
+    assert_eq!(alice.delete(&format!("/items/{item}")).await.status, StatusCode::NO_CONTENT);
+}

@@ -1,0 +1,42 @@
+use http::{Method, StatusCode};
+
+use crate::support::TestApp;
+
+#[tokio::test]
+async fn a_running_server_is_alive_and_ready() {
+    let app = TestApp::start().await;
+    assert_eq!(app.anonymous().get("/health/live").await.status, StatusCode::OK);
+    let ready = app.anonymous().get("/health/ready").await;
+    assert_eq!(ready.status, StatusCode::OK);
+    assert_eq!(ready.json(), serde_json::json!({"status": "ok", "keys": "ok", "table": "ok"}));
+}
+
+#[tokio::test]
+async fn readiness_names_the_part_that_does_not_work() {
+    let app = TestApp::with(&[("DYNAMODB_TABLE_NAME", "another")]).await;
+    let ready = app.anonymous().get("/health/ready").await;
+    assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(ready.json(), serde_json::json!({"status": "unavailable", "keys": "ok", "table": "unavailable"}));
+    assert_eq!(app.anonymous().get("/health/live").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_a_problem() {
+    let app = TestApp::start().await;
+    assert_eq!(app.anonymous().get("/nothing/here").await.status, StatusCode::NOT_FOUND);
+    let wrong_method = app.anonymous().delete("/items").await;
+    assert_eq!(wrong_method.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(wrong_method.header("allow"), "GET,HEAD,POST");
+    let head = app.anonymous().send(Method::HEAD, "/health/live", &[], None).await;
+    assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
+}
+
+#[tokio::test]
+async fn the_metadata_document_names_resource_issuer_and_scopes() {
+    let app = TestApp::with(&[("PUBLIC_URL", "https://api.example.com/")]).await;
+    let metadata = app.anonymous().get("/.well-known/oauth-protected-resource").await.json();
+    assert_eq!(metadata["resource"], "https://api.example.com");
+    assert_eq!(metadata["authorization_servers"][0], app.app.config().cognito.user_pool.issuers()[0]);
+    assert_eq!(metadata["scopes_supported"], serde_json::json!(["items/read", "items/write"]));
+    assert_eq!(metadata["bearer_methods_supported"], serde_json::json!(["header"]));
+}

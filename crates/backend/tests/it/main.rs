@@ -1,0 +1,11 @@
+//! The API as its callers see it: the whole router over an embedded DynamoDB and S3, reached through the AWS SDK.
+//!
+//! `AWS_ENDPOINT_URL_DYNAMODB` puts another DynamoDB in the place of the embedded one.
+
+mod admin;
+mod attachments;
+mod auth;
+mod health;
+mod items;
+mod support;
+mod users;

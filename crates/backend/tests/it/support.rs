@@ -1,0 +1,261 @@
+//! An application for each test, and personas who send requests to it.
+
+use std::sync::Arc;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use axum::{Router, body::Body};
+use backend::{App, Config, services};
+use cognito_auth::testing::{TestPool, TokenBuilder};
+use http::{HeaderMap, HeaderName, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use local_cloud::{ACCESS_KEY_ID, LocalDynamoDb, LocalS3, REGION, SECRET_ACCESS_KEY, bind_loopback};
+use serde_json::Value;
+use tower::ServiceExt;
+
+pub const TABLE: &str = "items";
+pub const BUCKET: &str = "attachments";
+
+/// An application with a table, a bucket and a user pool of its own.
+pub struct TestApp {
+    pub router: Router,
+    pub app: App,
+    pub pool: TestPool,
+    _dynamodb: LocalDynamoDb,
+    _s3: LocalS3,
+}
+
+/// Somebody who sends requests.
+#[derive(Clone)]
+pub struct Persona {
+    router: Router,
+    authorization: Option<String>,
+}
+
+/// An answer. Whatever holds for all answers was asserted when it was made.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+/// What a test changes of the configuration.
+pub type Variables<'a> = &'a [(&'a str, &'a str)];
+
+impl TestApp {
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With variables other than the defaults.
+    pub async fn with(variables: Variables<'_>) -> Self {
+        let dynamodb = LocalDynamoDb::start(bind_loopback(0).await.unwrap(), None, TABLE).unwrap();
+        let endpoint = dynamodb.endpoint_url().to_owned();
+        Self::with_endpoint(variables, dynamodb, &endpoint).await
+    }
+
+    /// With something in front of the embedded DynamoDB.
+    pub async fn with_endpoint(variables: Variables<'_>, dynamodb: LocalDynamoDb, endpoint: &str) -> Self {
+        let s3 = LocalS3::start(bind_loopback(0).await.unwrap(), None, BUCKET).unwrap();
+        let pool = TestPool::new();
+        let config = config(&pool, variables);
+        let aws = aws();
+        let dynamodb_client = aws_sdk_dynamodb::Client::from_conf(
+            services::dynamodb::client_config(&aws).endpoint_url(endpoint).build(),
+        );
+        let s3_config = services::s3::client_config(&aws, true).endpoint_url(s3.endpoint_url()).build();
+        let verifier = pool
+            .verifier_builder()
+            .resources([config.resource()])
+            .resource_metadata(config.resource_metadata_url());
+        let verifier = if config.cognito.require_scopes { verifier } else { verifier.without_scope_checks() };
+        let s3_client = aws_sdk_s3::Client::from_conf(s3_config);
+        let app = App::with_verifier(config, verifier.build().unwrap(), dynamodb_client, Some(s3_client));
+        Self { router: app.router(), app, pool, _dynamodb: dynamodb, _s3: s3 }
+    }
+
+    /// Somebody without a token.
+    pub fn anonymous(&self) -> Persona {
+        Persona { router: self.router.clone(), authorization: None }
+    }
+
+    /// A user who may read and write.
+    pub fn user(&self, name: &str) -> Persona {
+        self.bearer(&self.token(name).access_token())
+    }
+
+    /// A user who may read and write, and is an administrator.
+    pub fn admin(&self) -> Persona {
+        self.bearer(&self.token("root").in_group("admins").access_token())
+    }
+
+    /// Somebody who sends this as their token.
+    pub fn bearer(&self, token: &str) -> Persona {
+        Persona { authorization: Some(format!("Bearer {token}")), ..self.anonymous() }
+    }
+
+    /// A token with both scopes, to be changed.
+    pub fn token(&self, name: &str) -> TokenBuilder {
+        self.pool.user(name).scope("items/read").scope("items/write")
+    }
+
+    /// How many calls of DynamoDB were answered with success since the start.
+    pub fn calls(&self) -> u64 {
+        const OPERATIONS: [&str; 7] =
+            ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "TransactWriteItems", "BatchWriteItem"];
+        let outcomes = ["ok", "ConditionalCheckFailedException", "TransactionCanceledException"];
+        let count = |operation| outcomes.map(|outcome| self.app.metrics().dynamodb_calls(operation, outcome));
+        OPERATIONS.iter().flat_map(|operation| count(operation)).sum()
+    }
+}
+
+impl Persona {
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], None).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, &[], None).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, &[], Some(body)).await
+    }
+
+    pub async fn put(&self, path: &str, if_match: &str, body: Value) -> Answer {
+        self.send(Method::PUT, path, &[("if-match", if_match)], Some(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PATCH, path, &[], Some(body)).await
+    }
+
+    /// Creates an item and returns its id.
+    #[track_caller]
+    pub fn create_item(&self, title: &str) -> impl Future<Output = String> {
+        let (persona, body) = (self.clone(), serde_json::json!({ "title": title }));
+        async move {
+            let answer = persona.post("/items", body).await;
+            assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+            answer.json()["id"].as_str().unwrap().to_owned()
+        }
+    }
+
+    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        for (name, value) in headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            request.headers_mut().unwrap().insert(name, value.parse().unwrap());
+        }
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        self.send_raw(request.body(body).unwrap()).await
+    }
+
+    /// Sends a request as it is, but for the token.
+    pub async fn send_raw(&self, mut request: Request<Body>) -> Answer {
+        if let Some(authorization) = &self.authorization {
+            request.headers_mut().insert(header::AUTHORIZATION, authorization.parse().unwrap());
+        }
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes().to_vec();
+        let answer = Answer { status: parts.status, headers: parts.headers, body };
+        answer.assert_invariants();
+        answer
+    }
+}
+
+impl Answer {
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The value of a header, or "".
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The pointer of the first mistake.
+    #[track_caller]
+    pub fn pointer(&self) -> String {
+        self.json()["errors"][0]["pointer"].as_str().unwrap_or_else(|| panic!("no pointer: {self:?}")).to_owned()
+    }
+
+    #[track_caller]
+    fn assert_invariants(&self) {
+        assert!(!self.header("x-request-id").is_empty(), "{self:?}");
+        assert_eq!(self.header("x-content-type-options"), "nosniff", "{self:?}");
+        if self.status.is_client_error() || self.status.is_server_error() {
+            if self.header("content-type") == "application/json" {
+                return; // Readiness tells which part does not work in the shape of its success.
+            }
+            assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+            if self.body.is_empty() {
+                return; // The answer to HEAD.
+            }
+            let problem = self.json();
+            assert_eq!(problem["status"], self.status.as_u16(), "{self:?}");
+            assert_eq!(problem["request_id"], self.header("x-request-id"), "{self:?}");
+            assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{self:?}");
+        }
+        let has_challenge = self.header("www-authenticate").starts_with("Bearer");
+        let needs_challenge = matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        assert!(has_challenge || !needs_challenge, "{self:?}");
+        let says_when = !self.header("retry-after").is_empty();
+        let must_say = matches!(self.status, StatusCode::TOO_MANY_REQUESTS);
+        assert!(says_when || !must_say, "{self:?}");
+    }
+}
+
+pub fn config(pool: &TestPool, variables: Variables<'_>) -> Config {
+    let defaults = [
+        ("COGNITO_USER_POOL_ID", pool.id()),
+        ("COGNITO_APP_CLIENT_ID", pool.client_id()),
+        ("COGNITO_DOMAIN", "http://localhost:9229"),
+        ("DYNAMODB_TABLE_NAME", TABLE),
+        ("S3_BUCKET_NAME", BUCKET),
+        ("RATE_LIMIT_PER_MINUTE", "0"),
+    ];
+    let lookup = |name: &str| {
+        let mut all = variables.iter().chain(&defaults);
+        all.find(|(given, _)| *given == name).map(|(_, value)| (*value).to_owned())
+    };
+    Config::from_variables(lookup).unwrap()
+}
+
+pub fn aws() -> SdkConfig {
+    let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "test");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::from_static(REGION))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
+}
+
+/// Runs `count` of these at once and waits for all.
+pub async fn all_at_once<T, F>(count: usize, make: impl Fn(usize) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let barrier = Arc::new(tokio::sync::Barrier::new(count));
+    let tasks: Vec<_> = (0..count)
+        .map(|number| {
+            let (barrier, future) = (barrier.clone(), make(number));
+            tokio::spawn(async move {
+                barrier.wait().await;
+                future.await
+            })
+        })
+        .collect();
+    let mut results = Vec::new();
+    for task in tasks {
+        results.push(task.await.unwrap());
+    }
+    results
+}

@@ -1,0 +1,216 @@
+//! The whole way, as a newcomer goes it: `dev` as a process, sign-in on the hosted UI, tokens, items, `kill -9`, and on.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use reqwest::{Client, StatusCode, Url, header, redirect};
+use serde_json::{Value, json};
+
+const REDIRECT_URI: &str = "http://localhost/callback";
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"; // RFC 7636, appendix B.
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// A running stack; killed when the test ends.
+struct Stack {
+    process: Child,
+    banner: Vec<String>,
+    ports: [u16; 4],
+}
+
+impl Stack {
+    fn start(data_dir: &Path, ports: [u16; 4]) -> Self {
+        let [api, cognito, dynamodb, s3] = ports.map(|port| port.to_string());
+        let flags = ["--api-port", &api, "--cognito-port", &cognito, "--dynamodb-port", &dynamodb, "--s3-port", &s3];
+        let mut process = Command::new(env!("CARGO_BIN_EXE_dev"))
+            .args(flags)
+            .arg("--data-dir")
+            .arg(data_dir)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut banner: Vec<String> = Vec::new();
+        while !banner.last().is_some_and(|line| line.contains("jq -r .access_token")) {
+            banner.push(lines.next().expect("the stack ends before it has said where it is").unwrap());
+        }
+        // The rest is read so that the log never fills the pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { process, banner, ports }
+    }
+
+    fn api(&self, path: &str) -> String {
+        format!("http://localhost:{}{path}", self.ports[0])
+    }
+
+    fn cognito(&self, path: &str) -> String {
+        format!("http://localhost:{}{path}", self.ports[1])
+    }
+
+    fn password(&self, name: &str) -> String {
+        let mut users = self.banner.iter().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let line = users.find(|words| words.len() == 2 && words[0] == name).expect("the banner names the user");
+        line[1].to_owned()
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Ports that are free, each for both address families a moment ago.
+fn free_ports() -> [u16; 4] {
+    let listeners = [(); 4].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+fn browser() -> Client {
+    Client::builder().cookie_store(true).redirect(redirect::Policy::none()).build().unwrap()
+}
+
+/// Signs in on the hosted UI, as a browser would, and exchanges the code.
+async fn sign_in(stack: &Stack, name: &str, password: &str) -> Value {
+    let browser = browser();
+    let query = [
+        ("response_type", "code"),
+        ("client_id", "localweb"),
+        ("redirect_uri", REDIRECT_URI),
+        ("scope", "openid items/read items/write"),
+        ("state", "a-state"),
+        ("nonce", "a-nonce"),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+    ];
+    let authorize = browser.get(stack.cognito("/oauth2/authorize")).query(&query).send().await.unwrap();
+    assert_eq!(authorize.status(), StatusCode::FOUND);
+    let login = Url::parse(&stack.cognito("")).unwrap().join(location(&authorize)).unwrap();
+    let page = browser.get(login.clone()).send().await.unwrap();
+    assert_eq!(page.status(), StatusCode::OK);
+    let (action, mut fields) = form(&page.text().await.unwrap());
+    fields.retain(|(field, _)| field != "username" && field != "password");
+    fields.extend([("username".into(), name.into()), ("password".into(), password.into())]);
+    let answer = browser.post(login.join(&action).unwrap()).form(&fields).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::FOUND, "{}", answer.text().await.unwrap());
+    let callback = Url::parse(location(&answer)).unwrap();
+    assert!(callback.as_str().starts_with(REDIRECT_URI));
+    let parameter = |name: &str| callback.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
+    assert_eq!(parameter("state"), "a-state");
+    let exchange = [
+        ("grant_type", "authorization_code"),
+        ("client_id", "localweb"),
+        ("redirect_uri", REDIRECT_URI),
+        ("code", &parameter("code")),
+        ("code_verifier", VERIFIER),
+    ];
+    let tokens = browser.post(stack.cognito("/oauth2/token")).form(&exchange).send().await.unwrap();
+    assert_eq!(tokens.status(), StatusCode::OK);
+    tokens.json().await.unwrap()
+}
+
+fn location(response: &reqwest::Response) -> &str {
+    response.headers()[header::LOCATION].to_str().unwrap()
+}
+
+/// The action of the page's form with the sign-in, and its fields with their values.
+fn form(page: &str) -> (String, Vec<(String, String)>) {
+    let form = page.split("<form").find(|form| form.contains("name=\"password\"")).expect("there is a form");
+    let form = form.split("</form>").next().unwrap();
+    let attribute = |tag: &str, name: &str| {
+        let value = tag.split(&format!(" {name}=\"")).nth(1)?.split('"').next()?;
+        Some(value.replace("&#38;", "&").replace("&amp;", "&").replace("&#x2F;", "/"))
+    };
+    let tag = format!(" {}", form.split('>').next().unwrap());
+    let inputs = form.split("<input").skip(1).map(|input| format!(" {}", input.split('>').next().unwrap()));
+    let fields = inputs.filter_map(|tag| Some((attribute(&tag, "name")?, attribute(&tag, "value").unwrap_or_default())));
+    (attribute(&tag, "action").unwrap_or_default(), fields.collect())
+}
+
+fn claims(token: &str) -> Value {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_newcomer_signs_in_and_keeps_items_over_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let ports = free_ports();
+    let mut stack = Stack::start(folder.path(), ports);
+    let tokens = sign_in(&stack, "alice", &stack.password("alice")).await;
+    let access_token = tokens["access_token"].as_str().unwrap();
+    let issuer = stack.cognito("/us-east-1_LocalPool");
+    assert_eq!(claims(access_token)["iss"], issuer);
+    assert_eq!(claims(access_token)["scope"], "openid items/read items/write");
+    assert_eq!(claims(tokens["id_token"].as_str().unwrap())["nonce"], "a-nonce");
+    assert!(tokens["refresh_token"].is_string());
+
+    let client = Client::new();
+    let me: Value =
+        client.get(stack.api("/users/me")).bearer_auth(access_token).send().await.unwrap().json().await.unwrap();
+    assert_eq!((&me["username"], &me["groups"]), (&json!("alice"), &json!(["admins"])));
+    for n in 0..20 {
+        let body = json!({"title": format!("item {n}")});
+        let created = client.post(stack.api("/items")).bearer_auth(access_token).json(&body).send().await.unwrap();
+        assert_eq!(created.status(), StatusCode::CREATED);
+        if n == 19 {
+            stack.signal("-KILL"); // Right after the answer.
+        }
+    }
+    stack.process.wait().unwrap();
+
+    let stack = Stack::start(folder.path(), ports);
+    let client = Client::new();
+    let page = client.get(stack.api("/items?limit=100")).bearer_auth(access_token).send().await.unwrap();
+    assert_eq!(page.status(), StatusCode::OK, "a token from before is accepted");
+    let page: Value = page.json().await.unwrap();
+    let titles: Vec<_> = page["items"].as_array().unwrap().iter().map(|item| item["title"].clone()).collect();
+    assert_eq!(titles, (0..20).rev().map(|n| json!(format!("item {n}"))).collect::<Vec<_>>());
+
+    let bob = sign_in(&stack, "bob", &stack.password("bob")).await;
+    let page = client.get(stack.api("/items")).bearer_auth(bob["access_token"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(page.json::<Value>().await.unwrap()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn ctrl_c_stops_everything_within_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stack = Stack::start(folder.path(), free_ports());
+    // A client that keeps its connection open must not hold it up.
+    let client = Client::new();
+    assert_eq!(client.get(stack.api("/health/ready")).send().await.unwrap().status(), StatusCode::OK);
+    let started = Instant::now();
+    stack.signal("-INT");
+    let status = stack.process.wait().unwrap();
+    assert!(status.success(), "{status}");
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_busy_port_is_one_error_that_names_the_flag() {
+    let folder = tempfile::tempdir().unwrap();
+    let busy = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let busy = busy.local_addr().unwrap().port().to_string();
+    for flag in ["--api-port", "--cognito-port", "--dynamodb-port", "--s3-port"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dev"));
+        command.arg("--data-dir").arg(folder.path());
+        for other in ["--api-port", "--cognito-port", "--dynamodb-port", "--s3-port"] {
+            command.args([other, if other == flag { &busy } else { "0" }]);
+        }
+        let output = command.output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success());
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(error.contains(flag) && error.contains(&busy), "{error}");
+    }
+}
