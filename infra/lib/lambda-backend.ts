@@ -10,7 +10,7 @@ import * as route53 from 'aws-cdk-lib/aws-route53';
 import { ApiGatewayv2DomainProperties } from 'aws-cdk-lib/aws-route53-targets';
 import { Construct } from 'constructs';
 import type { Config } from './config.ts';
-import { backendEnvironment } from './environment.ts';
+import { backendEnvironment, logHashKey } from './environment.ts';
 import { imageAsset, imageRepository, REPOSITORY_ROOT } from './image.ts';
 import { grantBackendPermissions } from './permissions.ts';
 import type { Backend, BackendProps } from './service-stack.ts';
@@ -65,7 +65,11 @@ export class LambdaBackend extends Construct implements Backend {
       memorySize: 512,
       timeout: Duration.seconds(15),
       logGroup: this.logGroup,
-      environment: backendEnvironment(config, identity, data, this.publicUrl),
+      environment: {
+        ...backendEnvironment(config, identity, data, this.publicUrl),
+        // A function takes no secret by reference: its configuration, which is encrypted, holds the value.
+        LOG_HASH_KEY: logHashKey(this).secretValue.unsafeUnwrap(),
+      },
     });
   }
 

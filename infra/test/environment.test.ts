@@ -41,6 +41,13 @@ test('lambda: the function has the container\'s variables, but for its network',
   assert.deepEqual(Object.keys(functionVariables()).sort(), expected.sort());
 });
 
+test('the key of the log\'s hashes is in no template', () => {
+  for (const variables of [containerVariables(), functionVariables()]) {
+    assert.match(JSON.stringify(variables['LOG_HASH_KEY']), /LogHashKey/);
+  }
+  assert.match(JSON.stringify(functionVariables()['LOG_HASH_KEY']), /resolve:secretsmanager/);
+});
+
 for (const [compute, variables] of [['fargate', containerVariables()], ['lambda', functionVariables()]] as const) {
   test(`${compute}: what another stack makes is imported from it`, () => {
     for (const name of IMPORTED) {
@@ -56,8 +63,9 @@ function documentedVariables(): string[] {
 
 function containerVariables(): Record<string, unknown> {
   const [task] = Object.values(templateOf('fargate', 'Service').findResources('AWS::ECS::TaskDefinition'));
-  const environment: { Name: string; Value: unknown }[] = task?.['Properties'].ContainerDefinitions[0].Environment;
-  return Object.fromEntries(environment.map(({ Name, Value }) => [Name, Value]));
+  const container = task?.['Properties'].ContainerDefinitions[0];
+  const variables: { Name: string; Value?: unknown; ValueFrom?: unknown }[] = [...container.Environment, ...container.Secrets];
+  return Object.fromEntries(variables.map(({ Name, Value, ValueFrom }) => [Name, Value ?? ValueFrom]));
 }
 
 function functionVariables(): Record<string, unknown> {
