@@ -1,8 +1,12 @@
 //! What a pool contains: clients, resource servers, groups, users.
 
+mod file;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+
+pub use file::ConfigFileError;
 
 /// What a user pool contains.
 ///

@@ -167,10 +167,6 @@ impl Client {
         Destination::find(url, &self.logout_urls)
     }
 
-    pub(crate) fn callback_urls(&self) -> impl Iterator<Item = &str> {
-        self.callback_urls.iter().map(RegisteredUrl::as_str)
-    }
-
     pub(crate) fn scopes(&self) -> &[String] {
         &self.scopes
     }

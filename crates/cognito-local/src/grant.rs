@@ -141,6 +141,21 @@ impl LocalPool {
         self.tokens(client, granted, now_ms / 1000).await
     }
 
+    /// Revokes what came of the sign-in that a refresh token belongs to; one that is unknown is revoked already.
+    pub(crate) async fn revoke(&self, client: &Client, refresh_token: &str) -> Result<(), GrantError> {
+        let (digest, client_id) = (token_digest(refresh_token), client.id.clone());
+        let own = self.store().write(move |tx| {
+            let Some(token) = grants::find_refresh_token(tx, &digest)? else { return Ok(true) };
+            let own = grants::find(tx, &token.origin_jti)?.is_some_and(|grant| grant.client_id == client_id);
+            if own {
+                grants::revoke(tx, &token.origin_jti)?;
+            }
+            Ok(own)
+        });
+        // RFC 7009 §2.1: a token of another client is refused.
+        if own.await? { Ok(()) } else { Err(GrantError::Unauthorized) }
+    }
+
     /// An access token for the client itself.
     pub(crate) async fn client_credentials(
         &self,

@@ -4,12 +4,23 @@ mod assets;
 mod authorize;
 mod browser;
 mod client_auth;
+mod confirm;
 mod discovery;
+mod field;
+mod forgot_password;
 mod guard;
+mod home;
 mod login;
+mod logout;
+mod mailbox;
+mod mfa;
 mod page;
 mod params;
+mod revoke;
+mod signup;
 mod token;
+mod user_info;
+mod visit;
 
 use std::time::Duration;
 
@@ -31,6 +42,8 @@ pub(crate) fn router(pool: LocalPool) -> Router {
     // What a single-page application calls from its own origin (Cognito Developer Guide, "Token endpoint": CORS).
     let called = Router::new()
         .route("/oauth2/token", post(token::issue_tokens))
+        .route("/oauth2/revoke", post(revoke::revoke))
+        .route("/oauth2/userInfo", get(user_info::user_info).post(user_info::user_info))
         .route(&format!("{issuer_path}/jwks.json"), get(discovery::jwks))
         .route(&format!("{issuer_path}/openid-configuration"), get(discovery::openid_configuration))
         .method_not_allowed_fallback(token::method_not_allowed)
@@ -38,6 +51,21 @@ pub(crate) fn router(pool: LocalPool) -> Router {
     let visited = Router::new()
         .route("/oauth2/authorize", get(authorize::authorize))
         .route("/login", get(login::show_login).post(login::sign_in))
+        .route("/signup", get(signup::show_sign_up).post(signup::sign_up))
+        .route("/confirm", get(confirm::show_confirm).post(confirm::confirm))
+        .route(
+            "/forgot-password",
+            get(forgot_password::show_forgot_password).post(forgot_password::forgot_password),
+        )
+        .route(
+            "/reset-password",
+            get(forgot_password::show_reset_password).post(forgot_password::reset_password),
+        )
+        .route("/mfa", get(mfa::show_challenge).post(mfa::answer))
+        .route("/mfa/setup", get(mfa::show_setup).post(mfa::set_up))
+        .route("/logout", get(logout::logout))
+        .route("/mailbox", get(mailbox::mailbox))
+        .route("/", get(home::home))
         .route("/assets/{name}", get(assets::asset));
     called
         .merge(visited)

@@ -1,6 +1,7 @@
 //! The keys that sign tokens.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
@@ -30,6 +31,24 @@ impl TokenUse {
             Self::Id => "id",
         }
     }
+}
+
+/// Introduces new signing keys in the pool kept in `file`, which may be in use by another process; see
+/// [`LocalPool::rotate_keys`](crate::LocalPool::rotate_keys).
+///
+/// # Errors
+/// [`StoreError`] when there is no such file, or the keys cannot be made or kept.
+pub async fn rotate_keys(file: &Path) -> Result<(), StoreError> {
+    KeyRing::new(Store::open_existing(file)?).rotate().await
+}
+
+/// Withdraws the signing keys that do not sign any more; see
+/// [`LocalPool::withdraw_old_keys`](crate::LocalPool::withdraw_old_keys).
+///
+/// # Errors
+/// [`StoreError`] when there is no such file, or the keys cannot be removed.
+pub async fn withdraw_old_keys(file: &Path) -> Result<usize, StoreError> {
+    KeyRing::new(Store::open_existing(file)?).withdraw_old().await
 }
 
 /// A key of the pool.
@@ -133,6 +152,23 @@ impl KeyRing {
     pub(crate) async fn current(&self, token_use: TokenUse) -> Result<Arc<SigningKey>, StoreError> {
         let last = self.all().await?.into_iter().rfind(|key| key.token_use == token_use);
         last.ok_or(StoreError::Damaged("signing key"))
+    }
+
+    /// Introduces a new key for each use, which signs from now on; the keys before stay published.
+    pub(crate) async fn rotate(&self) -> Result<(), StoreError> {
+        let new = tokio::task::spawn_blocking(|| {
+            [TokenUse::Id, TokenUse::Access]
+                .map(SigningKey::generate)
+                .into_iter()
+                .collect::<Result<Vec<_>, _>>()
+        });
+        let new = new.await.map_err(|_| StoreError::Stopping)??;
+        self.store.write(move |tx| new.iter().try_for_each(|key| store::keys::insert(tx, key))).await
+    }
+
+    /// Withdraws the keys that do not sign any more, and tells how many.
+    pub(crate) async fn withdraw_old(&self) -> Result<usize, StoreError> {
+        self.store.write(|tx| store::keys::delete_all_but_last(tx)).await
     }
 
     /// The key set as it is published: `{"keys": […]}`.

@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod account;
 mod clock;
 mod config;
 mod directory;
 mod grant;
 mod http;
+mod introspection;
 mod keys;
 mod password;
 mod pool;
@@ -14,13 +16,15 @@ mod serve;
 mod sign_in;
 mod store;
 mod token;
+mod totp;
 
 pub use clock::Clock;
 pub use config::{
-    ClientConfig, ClientSecret, Mfa, OAuthFlow, PasswordPolicy, PoolConfig, RefreshTokenRotation,
-    ResourceServerConfig, TokenLifetimes, UserConfig,
+    ClientConfig, ClientSecret, ConfigFileError, Mfa, OAuthFlow, PasswordPolicy, PoolConfig,
+    RefreshTokenRotation, ResourceServerConfig, TokenLifetimes, UserConfig,
 };
 pub use directory::ConfigError;
+pub use keys::{rotate_keys, withdraw_old_keys};
 pub use password::PasswordError;
 pub use pool::{ClientSummary, DemoUser, LocalPool, OpenError};
 pub use serve::serve;

@@ -205,6 +205,24 @@ impl LocalPool {
         self.clients().into_iter().find(|client| client.id == id)
     }
 
+    /// Introduces new signing keys, as Cognito does now and then: they sign from now on, and tokens signed before stay
+    /// valid, since their keys stay published until [`withdraw_old_keys`](Self::withdraw_old_keys).
+    ///
+    /// # Errors
+    /// [`StoreError`] when the keys cannot be made or kept.
+    pub async fn rotate_keys(&self) -> Result<(), StoreError> {
+        self.inner.keys.rotate().await
+    }
+
+    /// Withdraws every key but the two that sign now, so that tokens signed by others are no longer valid; returns how
+    /// many went.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the keys cannot be removed.
+    pub async fn withdraw_old_keys(&self) -> Result<usize, StoreError> {
+        self.inner.keys.withdraw_old().await
+    }
+
     pub(crate) fn origin(&self) -> &str {
         &self.inner.origin
     }

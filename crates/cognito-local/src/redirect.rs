@@ -50,10 +50,6 @@ impl RegisteredUrl {
     pub(crate) fn matches(&self, candidate: &str) -> bool {
         candidate == self.text || self.any_port.as_ref().is_some_and(|any| any.matches(candidate))
     }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.text
-    }
 }
 
 fn scheme_is_allowed(url: &Url) -> bool {

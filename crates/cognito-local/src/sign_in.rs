@@ -1,6 +1,6 @@
 //! Signing in with a password.
 
-use crate::password::PasswordError;
+use crate::account::AccountError;
 use crate::pool::LocalPool;
 use crate::secret::{random_token, token_digest};
 use crate::store::sessions::{self, Session};
@@ -19,17 +19,9 @@ pub(crate) enum SignIn {
     Locked,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SignInError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Password(#[from] PasswordError),
-}
-
 impl LocalPool {
     /// Checks a name, or a verified e-mail address, and a password.
-    pub(crate) async fn verify_password(&self, login: &str, password: &str) -> Result<SignIn, SignInError> {
+    pub(crate) async fn verify_password(&self, login: &str, password: &str) -> Result<SignIn, AccountError> {
         let key = users::login_key(login);
         let turn = self.passwords().turn().await?;
         let now_ms = self.clock().unix_millis();
@@ -79,6 +71,12 @@ impl LocalPool {
             })
             .await?;
         Ok((token, session))
+    }
+
+    /// Forgets a sign-in.
+    pub(crate) async fn end_session(&self, token: &str) -> Result<(), StoreError> {
+        let digest = token_digest(token);
+        self.store().write(move |tx| sessions::delete(tx, &digest)).await
     }
 
     pub(crate) async fn session(&self, token: &str) -> Result<Option<Session>, StoreError> {

@@ -3,15 +3,17 @@
 //! Every change is one transaction, on disk before it is acknowledged. The modules below hold the statements; each
 //! function takes the connection of the transaction it is part of.
 
+pub(crate) mod challenges;
 pub(crate) mod codes;
 pub(crate) mod grants;
 pub(crate) mod keys;
+pub(crate) mod mail;
 pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod throttle;
 pub(crate) mod users;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +39,9 @@ pub enum StoreError {
     /// The folder or the file could not be created.
     #[error("the pool's database cannot be created")]
     Io(#[from] std::io::Error),
+    /// There is no pool in this file.
+    #[error("there is no user pool in {}", .0.display())]
+    Missing(PathBuf),
     /// The file was written by a later version of this program.
     #[error(
         "the pool's database has schema version {found}, and this program knows {SCHEMA_VERSION}: delete the file or use the later program"
@@ -69,6 +74,11 @@ impl Store {
         connection.pragma_update(None, "foreign_keys", true)?;
         create_schema(&mut connection)?;
         Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+    }
+
+    /// Opens the file of a pool that was opened before.
+    pub(crate) fn open_existing(path: &Path) -> Result<Self, StoreError> {
+        if path.is_file() { Self::open(Some(path)) } else { Err(StoreError::Missing(path.to_owned())) }
     }
 
     /// Runs `change` in one transaction, which is on disk when this returns `Ok` and undone when `change` fails.

@@ -43,6 +43,7 @@ pub(crate) struct AuthorizeRequest {
     resource: Option<String>,
     pub(crate) prompt: Prompt,
     pub(crate) login_hint: Option<String>,
+    pub(crate) notice: Option<Notice>,
     query: String,
 }
 
@@ -53,6 +54,41 @@ pub(crate) enum Prompt {
     None,
     Login,
     SelectAccount,
+}
+
+/// What a page of a sign-in tells of the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    Confirmed,
+    PasswordReset,
+    CodeSent,
+    AppSetUp,
+}
+
+impl Notice {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::PasswordReset => "password_reset",
+            Self::CodeSent => "code_sent",
+            Self::AppSetUp => "app_set_up",
+        }
+    }
+
+    /// What the visitor reads.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::Confirmed => "Your account is confirmed. Sign in to go on.",
+            Self::PasswordReset => "Your new password is set. Sign in with it.",
+            Self::CodeSent => "If the account is waiting for a code, a new one is in the mailbox.",
+            Self::AppSetUp => "Your authenticator app is set up. Signing in asks for its code from now on.",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let all = [Self::Confirmed, Self::PasswordReset, Self::CodeSent, Self::AppSetUp];
+        all.into_iter().find(|notice| notice.as_str() == text)
+    }
 }
 
 impl Prompt {
@@ -120,6 +156,7 @@ impl AuthorizeRequest {
             resource: params.owned("resource"),
             prompt: Prompt::Unspecified,
             login_hint: params.owned("login_hint"),
+            notice: params.get("notice").and_then(Notice::parse),
             query: query.to_owned(),
         };
         request.checked(&params)
@@ -242,6 +279,17 @@ impl AuthorizeRequest {
     /// Another page of the same sign-in.
     pub(crate) fn link(&self, path: &str) -> String {
         format!("{path}?{}", self.query)
+    }
+
+    /// Another page of the same sign-in, with some parameters changed. A notice is for one page only.
+    pub(crate) fn link_with(&self, path: &str, changes: &[(&str, &str)]) -> String {
+        let kept = url::form_urlencoded::parse(self.query.as_bytes())
+            .filter(|(name, _)| name != "notice" && !changes.iter().any(|(changed, _)| changed == name));
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(kept)
+            .extend_pairs(changes)
+            .finish();
+        format!("{path}?{query}")
     }
 
     /// Where the forms of a sign-in may lead, as a source of a Content-Security-Policy: browsers follow a form's

@@ -12,6 +12,7 @@ use crate::pool::LocalPool;
 use crate::secret::{random_token, secrets_match};
 use crate::sign_in::SESSION_SECONDS;
 use crate::store::{StoreError, sessions::Session};
+use crate::totp::CHALLENGE_SECONDS;
 
 /// The browser that sends a request.
 pub(crate) struct Browser {
@@ -19,9 +20,14 @@ pub(crate) struct Browser {
     port: u16,
 }
 
+/// What a browser keeps.
 #[derive(Clone, Copy)]
-enum Cookie {
+pub(crate) enum Cookie {
+    /// A sign-in.
     Session,
+    /// A sign-in that waits for its second factor.
+    Challenge,
+    /// What the marks of forms are derived from.
     Form,
 }
 
@@ -34,8 +40,9 @@ impl Browser {
         }
     }
 
-    pub(crate) fn session_cookie(&self, token: &str) -> HeaderValue {
-        self.set_cookie(Cookie::Session, token, Some(SESSION_SECONDS))
+    pub(crate) fn new(pool: &LocalPool, headers: &HeaderMap) -> Self {
+        let port = pool.public_url().port_or_known_default().unwrap_or_default();
+        Self { headers: headers.clone(), port }
     }
 
     /// The mark that the forms of a page carry, and the cookie it belongs to, to be set if the browser has none.
@@ -44,7 +51,7 @@ impl Browser {
             return Ok(FormMark { mark: mark_of(pool, &token), set_cookie: None });
         }
         let token = random_token()?;
-        let set_cookie = Some(self.set_cookie(Cookie::Form, &token, None));
+        let set_cookie = Some(self.set_cookie(Cookie::Form, &token));
         Ok(FormMark { mark: mark_of(pool, &token), set_cookie })
     }
 
@@ -68,7 +75,7 @@ impl Browser {
         }
     }
 
-    fn cookie(&self, cookie: Cookie) -> Option<String> {
+    pub(crate) fn cookie(&self, cookie: Cookie) -> Option<String> {
         let wanted = self.cookie_name(cookie);
         self.headers
             .get_all(COOKIE)
@@ -79,19 +86,34 @@ impl Browser {
             .find_map(|(name, value)| (name == wanted).then(|| value.to_owned()))
     }
 
-    /// Not `Secure`, which Safari refuses on plain http even for this host. The port is in the name because cookies are
-    /// shared by all ports of a host, and two pools would otherwise sign each other's users out.
-    fn set_cookie(&self, cookie: Cookie, value: &str, max_age_seconds: Option<i64>) -> HeaderValue {
+    pub(crate) fn set_cookie(&self, cookie: Cookie, value: &str) -> HeaderValue {
+        let max_age = match cookie {
+            Cookie::Session => format!("; Max-Age={SESSION_SECONDS}"),
+            Cookie::Challenge => format!("; Max-Age={CHALLENGE_SECONDS}"),
+            // As long as the browser runs.
+            Cookie::Form => String::new(),
+        };
+        self.cookie_header(cookie, value, &max_age)
+    }
+
+    pub(crate) fn clear_cookie(&self, cookie: Cookie) -> HeaderValue {
+        self.cookie_header(cookie, "", "; Max-Age=0")
+    }
+
+    /// Not `Secure`, which Safari refuses on plain http even for this host.
+    fn cookie_header(&self, cookie: Cookie, value: &str, max_age: &str) -> HeaderValue {
         let name = self.cookie_name(cookie);
-        let max_age = max_age_seconds.map_or_else(String::new, |seconds| format!("; Max-Age={seconds}"));
         let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{max_age}");
         // Base64url and digits are valid in a header.
         HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 
+    /// The port is in the name because cookies are shared by all ports of a host, and two pools would otherwise sign
+    /// each other's users out.
     fn cookie_name(&self, cookie: Cookie) -> String {
         let purpose = match cookie {
             Cookie::Session => "session",
+            Cookie::Challenge => "challenge",
             Cookie::Form => "form",
         };
         format!("cognito-local-{}-{purpose}", self.port)
@@ -113,7 +135,6 @@ impl FromRequestParts<LocalPool> for Browser {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, pool: &LocalPool) -> Result<Self, Self::Rejection> {
-        let port = pool.public_url().port_or_known_default().unwrap_or_default();
-        Ok(Self { headers: parts.headers.clone(), port })
+        Ok(Self::new(pool, &parts.headers))
     }
 }

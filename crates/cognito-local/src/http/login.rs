@@ -1,87 +1,114 @@
-//! `/login`: name and password.
+//! `/login`: name and password, or the account that the browser remembers.
 
 use askama::Template;
-use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::SET_COOKIE;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
-use super::authorize::{AuthorizeRequest, Refusal};
-use super::browser::Browser;
-use super::page::{ErrorPage, Page};
-use super::params::{Form, ParamsError};
-use crate::password::PasswordError;
-use crate::pool::LocalPool;
-use crate::sign_in::{SignIn, SignInError};
+use super::authorize::{Notice, Prompt, Refusal, found};
+use super::field::Field;
+use super::page::Frame;
+use super::visit::{Submission, Visit};
+use crate::config::Mfa;
+use crate::sign_in::SignIn;
+use crate::store::users::User;
 
 #[derive(Template)]
 #[template(path = "login.html")]
 struct LoginTemplate {
-    pool_id: String,
-    client_name: String,
+    frame: Frame,
     action: String,
-    mark: String,
-    username: String,
+    notice: Option<Notice>,
     problem: Option<&'static str>,
+    username: Field,
+    password: Field,
+    sign_up: Option<String>,
 }
 
-pub(super) async fn show_login(
-    State(pool): State<LocalPool>,
-    browser: Browser,
-    request: AuthorizeRequest,
-) -> Result<Response, Refusal> {
-    let username = request.login_hint.clone().unwrap_or_default();
-    login_page(&pool, &browser, &request, StatusCode::OK, username, None)
+#[derive(Template)]
+#[template(path = "account.html")]
+struct AccountTemplate {
+    frame: Frame,
+    action: String,
+    notice: Option<Notice>,
+    username: String,
+    another: String,
+    app_set_up: bool,
+    set_up_app: Option<String>,
 }
 
-pub(super) async fn sign_in(
-    State(pool): State<LocalPool>,
-    browser: Browser,
-    request: AuthorizeRequest,
-    form: Result<Form, ParamsError>,
-) -> Result<Response, Refusal> {
-    let Form(form) =
-        form.map_err(|e| ErrorPage::bad_request(&pool, "This form is not valid", e.to_string()))?;
-    if !browser.sent_form(&pool, form.field("mark")) {
-        return Err(ErrorPage::foreign_form(&pool).into());
+pub(super) async fn show_login(visit: Visit) -> Result<Response, Refusal> {
+    if visit.request.prompt != Prompt::Login
+        && let Some((_, user)) = visit.signed_in().await?
+    {
+        return account_page(&visit, &user);
     }
-    let username = form.field("username");
-    let refuse =
-        |status, problem| login_page(&pool, &browser, &request, status, username.to_owned(), Some(problem));
-    match pool.verify_password(username, form.field("password")).await {
-        Ok(SignIn::Verified(user)) => {
-            let (token, session) = pool.start_session(&user.sub).await.map_err(|e| request.failure(e))?;
-            let mut response = request.send_code(&pool, &session).await?;
-            response.headers_mut().append(SET_COOKIE, browser.session_cookie(&token));
-            Ok(response)
-        }
+    let username = visit.request.login_hint.clone().unwrap_or_default();
+    login_page(&visit, StatusCode::OK, &username, None)
+}
+
+pub(super) async fn sign_in(visit: Visit, Submission(form): Submission) -> Result<Response, Refusal> {
+    if form.get("action") == Some("continue") {
+        return go_on(&visit).await;
+    }
+    let username = form.field("username").trim();
+    let refuse = |status, problem| login_page(&visit, status, username, Some(problem));
+    match visit.pool.verify_password(username, form.field("password")).await {
+        Ok(SignIn::Verified(user)) => visit.after_password(&user).await,
         Ok(SignIn::Refused) => refuse(StatusCode::BAD_REQUEST, "Incorrect username or password."),
         Ok(SignIn::Locked) => refuse(
             StatusCode::TOO_MANY_REQUESTS,
             "Password attempts exceeded. Wait a moment, then try again.",
         ),
-        Err(SignInError::Password(PasswordError::Busy)) => Err(ErrorPage::busy(&pool).into()),
-        Err(error) => Err(request.failure(error)),
+        Err(error) => Err(visit.failure(error)),
+    }
+}
+
+/// Goes on as the account that the browser remembers.
+async fn go_on(visit: &Visit) -> Result<Response, Refusal> {
+    match visit.signed_in().await? {
+        Some((session, _)) => visit.request.send_code(&visit.pool, &session).await,
+        None => Ok(found(&visit.request.link("/login"))),
     }
 }
 
 fn login_page(
-    pool: &LocalPool,
-    browser: &Browser,
-    request: &AuthorizeRequest,
+    visit: &Visit,
     status: StatusCode,
-    username: String,
+    username: &str,
     problem: Option<&'static str>,
 ) -> Result<Response, Refusal> {
-    let mark = browser.form_mark(pool).map_err(|e| ErrorPage::failure(pool, e))?;
-    let template = LoginTemplate {
-        pool_id: pool.pool_id().to_owned(),
-        client_name: request.client.name.clone(),
-        action: request.link("/login"),
-        mark: mark.mark,
-        username,
+    let request = &visit.request;
+    let forgotten = request.link_with("/forgot-password", &[("login_hint", username)]);
+    let described_by = problem.map(|_| "problem");
+    visit.page(status, |frame| LoginTemplate {
+        frame,
+        action: request.link_with("/login", &[]),
+        notice: request.notice.filter(|_| problem.is_none()),
         problem,
-    };
-    Ok(Page { status, template, form_target: request.form_target(), set_cookie: mark.set_cookie }
-        .into_response())
+        username: Field::text("username", "Username or e-mail", username)
+            .autocomplete("username")
+            .described_by(described_by)
+            .focus(username.is_empty()),
+        password: Field::password("password", "Password")
+            .autocomplete("current-password")
+            .aside("Forgot it?", forgotten)
+            .described_by(described_by)
+            .focus(!username.is_empty()),
+        sign_up: visit.pool.directory().self_sign_up.then(|| request.link_with("/signup", &[])),
+    })
+}
+
+fn account_page(visit: &Visit, user: &User) -> Result<Response, Refusal> {
+    let request = &visit.request;
+    let app_set_up = user.totp_secret.is_some();
+    let offers_app = !app_set_up && visit.pool.directory().mfa != Mfa::Off;
+    visit.page(StatusCode::OK, |frame| AccountTemplate {
+        frame,
+        action: request.link_with("/login", &[]),
+        notice: request.notice,
+        username: user.username.clone(),
+        another: request.link_with("/login", &[("prompt", "login")]),
+        app_set_up,
+        set_up_app: offers_app.then(|| request.link_with("/mfa/setup", &[])),
+    })
 }

@@ -46,10 +46,29 @@ fn content_security_policy(form_target: &str) -> String {
     )
 }
 
+/// What all pages need.
+pub(crate) struct Frame {
+    pub(crate) pool_id: String,
+    /// Proves that a form is of this pool; see [`Browser`](super::browser::Browser).
+    pub(crate) mark: String,
+    pub(crate) client_name: String,
+}
+
+impl Frame {
+    /// For a page without forms.
+    pub(crate) fn of_page(pool: &LocalPool) -> Self {
+        Self::of_form(pool, String::new(), String::new())
+    }
+
+    pub(crate) fn of_form(pool: &LocalPool, mark: String, client_name: String) -> Self {
+        Self { pool_id: pool.pool_id().to_owned(), mark, client_name }
+    }
+}
+
 #[derive(Template)]
 #[template(path = "error.html")]
 struct ErrorTemplate {
-    pool_id: String,
+    frame: Frame,
     heading: &'static str,
     detail: String,
 }
@@ -66,8 +85,7 @@ impl ErrorPage {
     }
 
     fn new(pool: &LocalPool, status: StatusCode, heading: &'static str, detail: String) -> Self {
-        let pool_id = pool.pool_id().to_owned();
-        Self { status, template: ErrorTemplate { pool_id, heading, detail } }
+        Self { status, template: ErrorTemplate { frame: Frame::of_page(pool), heading, detail } }
     }
 
     /// The form did not come from a page of this pool, or the browser keeps no cookies.

@@ -77,6 +77,16 @@ impl OAuthError {
         Self::bad_request("invalid_client", "unknown client, or wrong or missing secret")
     }
 
+    /// At the revoke endpoint, Cognito answers a client that fails to authenticate with 401.
+    pub(super) fn unauthorized(self) -> Self {
+        let status = if self.error == "invalid_client" { StatusCode::UNAUTHORIZED } else { self.status };
+        Self { status, ..self }
+    }
+
+    pub(super) fn unsupported_token_type() -> Self {
+        Self::bad_request("unsupported_token_type", "only a refresh token can be revoked")
+    }
+
     fn unsupported_grant_type() -> Self {
         Self::bad_request(
             "unsupported_grant_type",

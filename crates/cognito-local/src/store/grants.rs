@@ -69,6 +69,12 @@ pub(crate) fn revoke(connection: &Connection, origin_jti: &str) -> Result<(), St
     Ok(())
 }
 
+/// Revokes every grant of a user.
+pub(crate) fn revoke_of_user(connection: &Connection, sub: &str) -> Result<(), StoreError> {
+    connection.execute("UPDATE grants SET revoked = 1 WHERE sub = ?1", [sub])?;
+    Ok(())
+}
+
 pub(crate) fn insert_refresh_token(
     connection: &Connection,
     digest: &[u8],

@@ -84,6 +84,32 @@ CREATE TABLE codes (
     origin_jti TEXT -- The grant it was redeemed for.
 ) STRICT, WITHOUT ROWID;
 
+-- Sign-ins whose password was right, and which wait for a code of an authenticator app.
+CREATE TABLE challenges (
+    digest BLOB PRIMARY KEY,
+    sub TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The code that was mailed last, for each purpose.
+CREATE TABLE mail_codes (
+    sub TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    purpose TEXT NOT NULL CHECK (purpose IN ('confirm', 'reset')),
+    code TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (sub, purpose)
+) STRICT, WITHOUT ROWID;
+
+-- What the pool would have mailed.
+CREATE TABLE mails (
+    id INTEGER PRIMARY KEY,
+    recipient TEXT NOT NULL,
+    username TEXT NOT NULL,
+    purpose TEXT NOT NULL CHECK (purpose IN ('confirm', 'reset')),
+    code TEXT NOT NULL,
+    sent_at INTEGER NOT NULL
+) STRICT;
+
 -- Failed attempts by the digest of what was typed, whether or not such a user exists.
 CREATE TABLE failures (
     subject BLOB PRIMARY KEY,

@@ -36,3 +36,9 @@ pub(crate) fn delete(connection: &Connection, digest: &[u8]) -> Result<(), Store
     connection.execute("DELETE FROM sessions WHERE digest = ?1", [digest])?;
     Ok(())
 }
+
+/// Ends every remembered sign-in of a user.
+pub(crate) fn delete_of_user(connection: &Connection, sub: &str) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM sessions WHERE sub = ?1", [sub])?;
+    Ok(())
+}

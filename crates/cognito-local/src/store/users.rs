@@ -110,3 +110,46 @@ pub(crate) fn replace_groups(
     }
     Ok(())
 }
+
+/// Sets a new password.
+pub(crate) fn set_password(
+    connection: &Connection,
+    sub: &str,
+    password_hash: &str,
+) -> Result<(), StoreError> {
+    connection.execute("UPDATE users SET password_hash = ?2 WHERE sub = ?1", params![sub, password_hash])?;
+    Ok(())
+}
+
+/// Confirms the account and its address; `false` when another account holds that address.
+pub(crate) fn confirm(connection: &Connection, user: &User) -> Result<bool, StoreError> {
+    if let Some(email) = &user.email
+        && find(connection, "email_key = ?1 AND email_verified = 1", &login_key(email))?.is_some()
+    {
+        return Ok(false);
+    }
+    connection.execute(
+        "UPDATE users SET confirmed = 1, email_verified = (email IS NOT NULL) WHERE sub = ?1",
+        [&user.sub],
+    )?;
+    Ok(true)
+}
+
+/// The last time step whose code of the authenticator app was used.
+pub(crate) fn totp_last_step(connection: &Connection, sub: &str) -> Result<i64, StoreError> {
+    Ok(connection.query_row("SELECT totp_last_step FROM users WHERE sub = ?1", [sub], |row| row.get(0))?)
+}
+
+/// Sets up an authenticator app, or notes that the code of `step` was used.
+pub(crate) fn set_totp(
+    connection: &Connection,
+    sub: &str,
+    secret: &[u8],
+    step: i64,
+) -> Result<(), StoreError> {
+    connection.execute(
+        "UPDATE users SET totp_secret = ?2, totp_last_step = ?3 WHERE sub = ?1",
+        params![sub, secret, step],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! `GET /oauth2/userInfo`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use super::token::OAuthError;
+use crate::introspection::ActiveToken;
+use crate::pool::LocalPool;
+use crate::token::attribute_claims;
+
+/// What the scopes of an access token show of its user (OpenID Connect Core 1.0 §5.3).
+pub(super) async fn user_info(State(pool): State<LocalPool>, headers: HeaderMap) -> Response {
+    let token = match bearer_token(&headers) {
+        Ok(token) => token,
+        Err(refusal) => return refusal.into_response(),
+    };
+    match pool.active_token(token).await {
+        Ok(Some(token)) if token.scope.split(' ').any(|scope| scope == "openid") => {
+            Json(user_claims(&token)).into_response()
+        }
+        Ok(_) => Refusal::InvalidToken.into_response(),
+        Err(error) => OAuthError::internal(error).into_response(),
+    }
+}
+
+/// As Cognito has it here, and here alone: booleans are strings.
+fn user_claims(token: &ActiveToken) -> Map<String, Value> {
+    let mut claims = Map::from_iter([("sub".to_owned(), token.user.sub.clone().into())]);
+    for (name, value) in attribute_claims(&token.user, &token.scope) {
+        let value = value.as_bool().map_or(value, |truth| truth.to_string().into());
+        claims.insert(name, value);
+    }
+    claims.insert("username".to_owned(), token.user.username.clone().into());
+    claims
+}
+
+/// RFC 6750 §3.1, in Cognito's words.
+enum Refusal {
+    InvalidRequest,
+    InvalidToken,
+}
+
+fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(Refusal::InvalidRequest) };
+    let (scheme, token) =
+        value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or(Refusal::InvalidRequest)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(token) } else { Err(Refusal::InvalidRequest) }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (status, error, description) = match self {
+            Self::InvalidRequest => {
+                (StatusCode::BAD_REQUEST, "invalid_request", "Bad OAuth2 request at UserInfo Endpoint")
+            }
+            Self::InvalidToken => (
+                StatusCode::UNAUTHORIZED,
+                "invalid_token",
+                "Access token is expired, disabled, or deleted, or the user has globally signed out.",
+            ),
+        };
+        let challenge = format!("Bearer error=\"{error}\", error_description=\"{description}\"");
+        let body = Json(json!({ "error": error, "error_description": description }));
+        (status, [(WWW_AUTHENTICATE, challenge)], body).into_response()
+    }
+}

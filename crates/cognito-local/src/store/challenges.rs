@@ -1,0 +1,36 @@
+//! Sign-ins that wait for their second factor.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::StoreError;
+
+pub(crate) fn insert(
+    connection: &Connection,
+    digest: &[u8],
+    sub: &str,
+    now: i64,
+    expires_at: i64,
+) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM challenges WHERE expires_at <= ?1", [now])?;
+    connection.execute(
+        "INSERT INTO challenges (digest, sub, expires_at) VALUES (?1, ?2, ?3)",
+        params![digest, sub, expires_at],
+    )?;
+    Ok(())
+}
+
+/// The user who has to answer, unless it is too late.
+pub(crate) fn find_sub(
+    connection: &Connection,
+    digest: &[u8],
+    now: i64,
+) -> Result<Option<String>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT sub FROM challenges WHERE digest = ?1 AND expires_at > ?2")?;
+    Ok(statement.query_row(params![digest, now], |row| row.get(0)).optional()?)
+}
+
+pub(crate) fn delete(connection: &Connection, digest: &[u8]) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM challenges WHERE digest = ?1", [digest])?;
+    Ok(())
+}
