@@ -1,5 +1,6 @@
 //! The rules for the claims of a token whose signature was verified.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::error::VerifyError;
-use crate::json::{Object, excerpt};
+use crate::json::{Object, excerpt, text};
 use crate::pool::UserPool;
 
 /// The longest lifetime of access and ID tokens that an app client can be given (Cognito API, `AccessTokenValidity`
@@ -134,12 +135,13 @@ impl<'a> Claims<'a> {
         self.0.member(claim)
     }
 
-    pub(crate) fn text(&self, claim: &'static str) -> Result<String, VerifyError> {
+    pub(crate) fn text(&self, claim: &'static str) -> Result<Cow<'a, str>, VerifyError> {
         required(claim, self.optional_text(claim)?)
     }
 
-    pub(crate) fn optional_text(&self, claim: &'static str) -> Result<Option<String>, VerifyError> {
-        self.typed(claim, "a string")
+    pub(crate) fn optional_text(&self, claim: &'static str) -> Result<Option<Cow<'a, str>>, VerifyError> {
+        let wrong_type = || VerifyError::ClaimType { claim, expected: "a string" };
+        self.0.member(claim).map(|raw| text(raw).ok_or_else(wrong_type)).transpose()
     }
 
     /// `cognito:groups`, which is absent for a user in no group.

@@ -150,6 +150,9 @@ pub enum VerifyError {
     /// The token is bound to a key of its holder (`cnf`), which a bearer does not prove to have.
     #[error("the token is sender-constrained (cnf), which is not supported")]
     SenderConstrained,
+    /// The application's own deny-list names the token.
+    #[error("the deny-list of the application names the token")]
+    DenyListed,
     /// The ID token was not issued for this authentication request.
     #[error("nonce is not the one of the authentication request")]
     Nonce,

@@ -1,5 +1,6 @@
 //! Verified ID tokens: what a client is told about the user who signed in. They open nothing.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -144,12 +145,12 @@ impl IdToken {
         Ok(Self(Arc::new(Verified {
             pool: Arc::clone(&pool.id),
             issuer,
-            sub: claims.text("sub")?,
-            client_id,
-            username: claims.optional_text("cognito:username")?,
+            sub: claims.text("sub")?.into_owned(),
+            client_id: client_id.into_owned(),
+            username: claims.optional_text("cognito:username")?.map(Cow::into_owned),
             groups: claims.groups()?,
-            nonce: claims.optional_text("nonce")?,
-            at_hash: claims.optional_text("at_hash")?,
+            nonce: claims.optional_text("nonce")?.map(Cow::into_owned),
+            at_hash: claims.optional_text("at_hash")?.map(Cow::into_owned),
             auth_time,
             times,
             payload: payload.into_boxed_slice(),

@@ -1,11 +1,12 @@
 //! The compact serialization of a JSON Web Signature (RFC 7515, section 7.1), read strictly.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde_json::value::RawValue;
 
 use crate::error::{Part, VerifyError};
-use crate::json::{Object, excerpt};
+use crate::json::{Object, excerpt, text};
 
 /// Cognito's key ids have 44 characters; the cap keeps anything absurd out of maps and logs.
 pub(crate) const MAX_KID_BYTES: usize = 256;
@@ -61,7 +62,7 @@ fn key_id(json: &[u8]) -> Result<String, VerifyError> {
     }
     check_type(&header)?;
     let kid = header.member("kid").and_then(text).ok_or(VerifyError::KeyId)?;
-    if kid.is_empty() || kid.len() > MAX_KID_BYTES { Err(VerifyError::KeyId) } else { Ok(kid) }
+    if kid.is_empty() || kid.len() > MAX_KID_BYTES { Err(VerifyError::KeyId) } else { Ok(kid.into_owned()) }
 }
 
 /// Exactly RS256, the only algorithm Cognito signs with; never what a token asks for (RFC 8725, section 3.1).
@@ -79,13 +80,9 @@ fn check_algorithm(header: &Object<'_>) -> Result<(), VerifyError> {
 /// 3.11); `at+jwt` is the type of RFC 9068, section 2.1. Media types are compared without regard to case.
 fn check_type(header: &Object<'_>) -> Result<(), VerifyError> {
     let Some(raw) = header.member("typ") else { return Ok(()) };
-    let known = |typ: &String| typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("at+jwt");
+    let known = |typ: &Cow<'_, str>| typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("at+jwt");
     match text(raw).filter(known) {
         Some(_) => Ok(()),
         None => Err(VerifyError::Type { found: excerpt(raw.get()) }),
     }
-}
-
-fn text(raw: &RawValue) -> Option<String> {
-    serde_json::from_str(raw.get()).ok()
 }

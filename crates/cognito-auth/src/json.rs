@@ -10,13 +10,16 @@ use serde_json::value::RawValue;
 /// Up to this many members, comparing each with each is faster than hashing them.
 const FEW_MEMBERS: usize = 32;
 
+/// As many as Cognito's tokens have at most, and less than the kilobyte up to which allocation is fastest.
+const USUAL_MEMBERS: usize = 24;
+
 /// The members of a JSON object, in their order, none named twice.
 ///
 /// Parsers disagree about which of two equal members counts, so a token that has two is refused (RFC 7515, section 4,
 /// and RFC 7519, section 4: names must be unique).
 #[derive(Debug)]
 pub(crate) struct Object<'a> {
-    members: Vec<(Name<'a>, &'a RawValue)>,
+    members: Vec<(Text<'a>, &'a RawValue)>,
 }
 
 impl<'a> Object<'a> {
@@ -87,9 +90,14 @@ pub(crate) fn excerpt(text: &str) -> String {
     excerpt
 }
 
-/// A member's name, with escapes resolved: `"\u0065xp"` is `exp`.
+/// A JSON string, copied only if it has escapes to resolve: the name `"\u0065xp"` is `exp`.
 #[derive(Debug, serde::Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The value of a JSON string; nothing if it is another kind of value.
+pub(crate) fn text(value: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<Text<'_>>(value.get()).ok().map(|text| text.0)
+}
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -107,7 +115,7 @@ impl<'de> Visitor<'de> for ObjectVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::with_capacity(FEW_MEMBERS);
+        let mut members = Vec::with_capacity(USUAL_MEMBERS);
         while let Some(member) = map.next_entry()? {
             members.push(member);
         }

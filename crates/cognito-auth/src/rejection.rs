@@ -180,6 +180,7 @@ fn kind_of(error: &VerifyError) -> RejectionKind {
         | VerifyError::NotYetValid { .. }
         | VerifyError::Lifetime { .. }
         | VerifyError::SenderConstrained
+        | VerifyError::DenyListed
         | VerifyError::Nonce
         | VerifyError::AccessTokenHash => RejectionKind::InvalidToken,
     }

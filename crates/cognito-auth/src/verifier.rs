@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::access_token::AccessToken;
-use crate::cache::{CachedToken, TokenCache};
+use crate::cache::{CachedToken, TokenCache, TokenHash};
 use crate::claims::{Rules, TrustedPool};
 use crate::clock::Clock;
 use crate::error::{KeySetError, VerifyError};
@@ -16,6 +16,7 @@ use crate::pool::UserPool;
 use crate::rejection::Challenge;
 use crate::stats::{Counters, PoolStats, Stats};
 
+use self::builder::DenyList;
 pub use self::builder::VerifierBuilder;
 
 mod builder;
@@ -50,6 +51,7 @@ struct Inner {
     max_token_bytes: usize,
     scope_checks: bool,
     challenge: Challenge,
+    deny_list: Option<DenyList>,
     clock: Clock,
     cache: Arc<TokenCache>,
     counters: Counters,
@@ -142,21 +144,18 @@ impl Verifier {
         let inner = &*self.0;
         inner.check_size(raw)?;
         let hash = inner.cache.hash(raw);
-        if let Some(cached) = hash.and_then(|hash| inner.cache.get(&hash))
-            && inner.sources[cached.pool].is_current(cached.generation)
-        {
-            cached.token.times().check(&inner.rules, inner.clock.unix_seconds())?;
-            inner.counters.record_cache_hit();
-            return Ok(cached.token);
+        let token = match hash.and_then(|hash| inner.cached(&hash)) {
+            Some(token) => {
+                token.times().check(&inner.rules, inner.clock.unix_seconds())?;
+                inner.counters.record_cache_hit();
+                token
+            }
+            None => inner.verify_access(raw, hash).await?,
+        };
+        match &inner.deny_list {
+            Some(list) if list.names(&token) => Err(VerifyError::DenyListed),
+            _ => Ok(token),
         }
-        let unverified = Unverified::parse(raw)?;
-        let Signer { pool, generation } = inner.verify_signature(&unverified).await?;
-        let now = inner.clock.unix_seconds();
-        let token = AccessToken::check(unverified.payload, &inner.pools[pool], &inner.rules, now)?;
-        if let Some(hash) = hash {
-            inner.cache.insert(hash, CachedToken { token: token.clone(), pool, generation });
-        }
-        Ok(token)
     }
 
     async fn id_token(&self, raw: &str) -> Result<IdToken, VerifyError> {
@@ -179,8 +178,27 @@ impl Inner {
         if size > limit { Err(VerifyError::TooLarge { size, limit }) } else { Ok(()) }
     }
 
+    /// A token that was verified with keys that are still in use.
+    fn cached(&self, hash: &TokenHash) -> Option<AccessToken> {
+        let cached = self.cache.get(hash)?;
+        self.sources[cached.pool].is_current(cached.generation).then_some(cached.token)
+    }
+
+    async fn verify_access(&self, raw: &str, hash: Option<TokenHash>) -> Result<AccessToken, VerifyError> {
+        let unverified = Unverified::parse(raw)?;
+        let Signer { pool, generation } = self.verify_signature(&unverified).await?;
+        let now = self.clock.unix_seconds();
+        let token = AccessToken::check(unverified.payload, &self.pools[pool], &self.rules, now)?;
+        if let Some(hash) = hash {
+            self.cache.insert(hash, CachedToken { token: token.clone(), pool, generation });
+        }
+        Ok(token)
+    }
+
     async fn verify_signature(&self, token: &Unverified<'_>) -> Result<Signer, VerifyError> {
         if let Some(outcome) = self.verify_with_known_keys(token) {
+            // A worker whose runtime has ended is replaced, so that keys stay fresh; known keys do without.
+            self.sources.iter().for_each(|source| drop(source.start()));
             return outcome;
         }
         self.fetch_keys(|| self.sources.iter(), KeySource::demand).await?;

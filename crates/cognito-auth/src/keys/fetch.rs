@@ -156,3 +156,51 @@ impl FetchCause {
         if error.is_timeout() { Self::Timeout } else { Self::Request(error.without_url()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{JwksServer, Reply, TestPool};
+
+    async fn fetch(servers: &[&JwksServer]) -> Result<KeySet, FetchError> {
+        Endpoints::new(servers.iter().map(|server| server.url().parse().unwrap()).collect()).fetch().await
+    }
+
+    #[tokio::test]
+    async fn a_pool_that_never_switched_its_issuer_is_found_at_the_original_one() {
+        let pool = TestPool::new();
+        let (updated, original) = (pool.serve().await, pool.serve().await);
+        updated.reply(Reply::Status(403, "Forbidden".to_owned()));
+        assert_eq!(fetch(&[&updated, &original]).await.unwrap().len(), 2);
+        assert_eq!((updated.requests(), original.requests()), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn the_first_url_that_answers_is_enough() {
+        let pool = TestPool::new();
+        let (updated, original) = (pool.serve().await, pool.serve().await);
+        assert_eq!(fetch(&[&updated, &original]).await.unwrap().len(), 2);
+        assert_eq!((updated.requests(), original.requests()), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn a_failure_tells_what_became_of_each_url() {
+        let pool = TestPool::new();
+        let (updated, original) = (pool.serve().await, pool.serve().await);
+        updated.reply(Reply::Status(403, String::new()));
+        original.reply(Reply::Huge(MAX_JWKS_BYTES + 1));
+        let error = fetch(&[&updated, &original]).await.unwrap_err();
+        let causes: Vec<_> = error.attempts().collect();
+        assert!(matches!(causes[..], [(_, FetchCause::Status(403)), (_, FetchCause::TooLarge)]), "{error}");
+        assert!(error.to_string().contains(&updated.url()), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_set_of_just_the_greatest_size_is_read() {
+        let pool = TestPool::new();
+        let server = pool.serve().await;
+        let jwks = pool.jwks().to_string();
+        server.reply(Reply::Status(200, format!("{jwks}{}", " ".repeat(MAX_JWKS_BYTES - jwks.len()))));
+        assert!(fetch(&[&server]).await.is_ok());
+    }
+}

@@ -204,10 +204,12 @@ impl KeySource {
         let _ = tokio::time::timeout(limit, ended).await;
     }
 
-    /// Why nothing can be said about a key that is not there: no usable set, or the last fetch failed.
+    /// Why nothing can be said about a key that is not there: no usable set, the last fetch failed, or one is still in
+    /// flight after a caller has waited for it.
     pub(crate) fn unavailable(&self) -> Option<KeySetError> {
         let progress = self.progress();
-        if self.has_keys() && progress.failure.is_none() { None } else { Some(self.error(progress)) }
+        let settled = progress.failure.is_none() && !progress.is_in_flight();
+        if self.has_keys() && settled { None } else { Some(self.error(progress)) }
     }
 
     /// The error of a source whose keys are not available.

@@ -1,24 +1,34 @@
 //! A clock that a test moves.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
 /// A clock that stands still until a test moves it. Clones are the same clock.
 ///
-/// It starts at the time of day. Give it to [`VerifierBuilder::clock`](crate::VerifierBuilder::clock).
+/// Give it to [`VerifierBuilder::clock`](crate::VerifierBuilder::clock).
 #[derive(Debug, Clone)]
 pub struct TestClock {
     origin: SystemTime,
+    /// How far the clock has run. Like a machine's monotonic clock it is never set back.
     elapsed: Arc<watch::Sender<Duration>>,
+    /// By how many seconds the time of day was set back.
+    set_back: Arc<AtomicU64>,
 }
 
 impl TestClock {
     /// A clock that stands at the time of day.
     #[must_use]
     pub fn new() -> Self {
-        Self { origin: SystemTime::now(), elapsed: Arc::new(watch::Sender::new(Duration::ZERO)) }
+        Self::at(SystemTime::now())
+    }
+
+    /// A clock that stands at this time.
+    #[must_use]
+    pub fn at(origin: SystemTime) -> Self {
+        Self { origin, elapsed: Arc::new(watch::Sender::new(Duration::ZERO)), set_back: Arc::default() }
     }
 
     /// Moves the clock forward, and wakes whoever waits for the time it reaches.
@@ -26,14 +36,19 @@ impl TestClock {
         self.elapsed.send_modify(|elapsed| *elapsed += by);
     }
 
+    /// Sets the time of day back, in whole seconds, as an administrator can. Nobody waits longer for it.
+    pub fn set_back(&self, by: Duration) {
+        self.set_back.fetch_add(by.as_secs(), Ordering::Relaxed);
+    }
+
     /// Where the clock stands.
     #[must_use]
     pub fn now(&self) -> SystemTime {
-        self.origin + self.elapsed()
+        self.origin + self.elapsed() - Duration::from_secs(self.set_back.load(Ordering::Relaxed))
     }
 
     pub(crate) fn unix_seconds(&self) -> i64 {
-        let since_epoch = self.now().duration_since(UNIX_EPOCH).expect("the clock starts after 1970");
+        let since_epoch = self.now().duration_since(UNIX_EPOCH).expect("the clock stands after 1970");
         i64::try_from(since_epoch.as_secs()).expect("a test does not reach the end of time")
     }
 

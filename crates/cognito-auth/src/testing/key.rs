@@ -1,6 +1,7 @@
 //! Keys that sign test tokens, rightly and wrongly.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
@@ -44,6 +45,13 @@ impl TestKey {
     pub fn generate(kid: impl Into<String>) -> Self {
         let pair = KeyPair::generate(KeySize::Rsa2048).expect("an RSA key can be generated");
         Self { kid: kid.into(), pair: Arc::new(pair) }
+    }
+
+    /// The key of this name that the whole process shares, because making one takes a moment.
+    pub(super) fn shared(kid: String) -> Self {
+        static KEYS: Mutex<BTreeMap<String, TestKey>> = Mutex::new(BTreeMap::new());
+        let mut keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.entry(kid.clone()).or_insert_with(|| Self::generate(kid)).clone()
     }
 
     /// The same key under another name.

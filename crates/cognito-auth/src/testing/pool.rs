@@ -8,7 +8,7 @@ use crate::verifier::{Verifier, VerifierBuilder};
 
 /// A user pool that exists only in tests: it mints tokens as Cognito shapes them, with keys of its own.
 ///
-/// Making one takes a moment, because two RSA keys are generated; clones share them.
+/// Pools of one id share their keys within a process, because making keys takes a moment.
 #[derive(Debug, Clone)]
 pub struct TestPool {
     id: String,
@@ -26,7 +26,7 @@ impl TestPool {
         Self::with_id("us-east-1_TestPool")
     }
 
-    /// A pool of this id, with keys and users of its own.
+    /// A pool of this id, with keys of its own. The same name is another user here, with another `sub`.
     ///
     /// # Panics
     ///
@@ -38,8 +38,8 @@ impl TestPool {
             id: id.to_owned(),
             issuer,
             client_id: "testclient".to_owned(),
-            access_key: TestKey::generate(format!("{id}-access-key")),
-            id_key: TestKey::generate(format!("{id}-id-key")),
+            access_key: TestKey::shared(format!("{id}-access-key")),
+            id_key: TestKey::shared(format!("{id}-id-key")),
         }
     }
 
@@ -61,8 +61,8 @@ impl TestPool {
     #[must_use]
     pub fn rotated(&self) -> Self {
         Self {
-            access_key: TestKey::generate(format!("{}-next", self.access_key.kid())),
-            id_key: TestKey::generate(format!("{}-next", self.id_key.kid())),
+            access_key: TestKey::shared(format!("{}-next", self.access_key.kid())),
+            id_key: TestKey::shared(format!("{}-next", self.id_key.kid())),
             ..self.clone()
         }
     }

@@ -1,10 +1,12 @@
 //! How a verifier is described.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Inner, Verifier};
+use crate::access_token::AccessToken;
 use crate::cache::TokenCache;
 use crate::claims::{Rules, TrustedPool};
 use crate::clock::Clock;
@@ -39,7 +41,24 @@ pub struct VerifierBuilder {
     max_token_bytes: usize,
     realm: Option<String>,
     resource_metadata: Option<String>,
+    deny_list: Option<DenyList>,
     clock: Clock,
+}
+
+/// Says which valid tokens are refused all the same.
+#[derive(Clone)]
+pub(super) struct DenyList(Arc<dyn Fn(&AccessToken) -> bool + Send + Sync>);
+
+impl DenyList {
+    pub(super) fn names(&self, token: &AccessToken) -> bool {
+        (self.0)(token)
+    }
+}
+
+impl fmt::Debug for DenyList {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("DenyList")
+    }
 }
 
 impl VerifierBuilder {
@@ -55,6 +74,7 @@ impl VerifierBuilder {
             max_token_bytes: DEFAULT_MAX_TOKEN_BYTES,
             realm: None,
             resource_metadata: None,
+            deny_list: None,
             clock: Clock::system(),
         }
     }
@@ -100,6 +120,17 @@ impl VerifierBuilder {
     /// of a second do not count.
     pub fn clock_skew(mut self, skew: Duration) -> Self {
         self.clock_skew = skew;
+        self
+    }
+
+    /// Refuses access tokens that are valid but for which this says `true`; calls replace each other.
+    ///
+    /// A token that was revoked, or whose user was signed out everywhere, passes every offline check until it expires.
+    /// An application that learns of such events can keep a list in memory, usually of
+    /// [`origin_jti`](crate::AccessToken::origin_jti), and ask it here. It is asked at every verification, for cached
+    /// tokens too, so it must be quick.
+    pub fn deny_if(mut self, listed: impl Fn(&AccessToken) -> bool + Send + Sync + 'static) -> Self {
+        self.deny_list = Some(DenyList(Arc::new(listed)));
         self
     }
 
@@ -164,6 +195,7 @@ impl VerifierBuilder {
                 resources: self.resources,
                 clock_skew_seconds: i64::try_from(self.clock_skew.as_secs()).unwrap_or(i64::MAX),
             },
+            deny_list: self.deny_list,
             clock: self.clock,
             counters: Counters::default(),
             cache,

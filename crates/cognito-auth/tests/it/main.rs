@@ -2,3 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must fail")]
 
 mod extractors;
+mod key_set;
+mod properties;
+mod reference;
+mod rules;
+mod token_cache;

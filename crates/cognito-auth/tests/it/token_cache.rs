@@ -1,0 +1,136 @@
+//! The tokens that were verified before.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use cognito_auth::testing::{Reply, TestClock, TestPool};
+use cognito_auth::{Verifier, VerifyError};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_token_is_verified_once() {
+    let pool = TestPool::new();
+    let verifier = pool.verifier();
+    let raw = pool.user("alice").access_token();
+    for _ in 0..10 {
+        verifier.verify_access(&raw).await.unwrap();
+    }
+    let stats = verifier.stats();
+    assert_eq!((stats.accepted, stats.cache_hits, stats.cached_tokens), (10, 9, 1));
+}
+
+#[tokio::test]
+async fn an_expired_token_is_refused_though_it_is_cached() {
+    let pool = TestPool::new();
+    let clock = TestClock::new();
+    let verifier = pool.verifier_builder().clock(clock.clone()).clock_skew(Duration::ZERO).build().unwrap();
+    let raw = pool.user("alice").issued_at(clock.now()).expires_in(Duration::from_secs(300)).access_token();
+    verifier.verify_access(&raw).await.unwrap();
+    clock.advance(Duration::from_secs(299));
+    verifier.verify_access(&raw).await.unwrap();
+    clock.advance(Duration::from_secs(1));
+    let refused = verifier.verify_access(&raw).await.unwrap_err();
+    assert!(matches!(refused, VerifyError::Expired { .. }), "{refused}");
+    assert_eq!(verifier.stats().cache_hits, 1);
+}
+
+#[tokio::test]
+async fn a_cached_token_is_refused_again_if_the_clock_is_set_back_before_its_time() {
+    let pool = TestPool::new();
+    let clock = TestClock::at(UNIX_EPOCH + Duration::from_secs(1_767_225_600));
+    let verifier = pool.verifier_builder().clock(clock.clone()).build().unwrap();
+    let nbf = 1_767_225_600 + 60;
+    let alice = pool.user("alice").issued_at(clock.now()).claim("nbf", json!(nbf));
+    let raw = alice.access_token();
+    assert!(matches!(verifier.verify_access(&raw).await, Err(VerifyError::NotYetValid { claim: "nbf", .. })));
+    clock.advance(Duration::from_secs(60));
+    verifier.verify_access(&raw).await.unwrap();
+    clock.set_back(Duration::from_secs(60));
+    assert!(matches!(verifier.verify_access(&raw).await, Err(VerifyError::NotYetValid { claim: "nbf", .. })));
+}
+
+#[tokio::test]
+async fn a_withdrawn_key_empties_it() {
+    let pool = TestPool::new();
+    let server = pool.serve().await;
+    let builder = Verifier::builder(pool.served_user_pool(&server)).client_ids([pool.client_id()]);
+    let verifier = builder.build().unwrap();
+    let tokens: Vec<String> = (0..20).map(|number| pool.user(&number.to_string()).access_token()).collect();
+    for raw in &tokens {
+        verifier.verify_access(raw).await.unwrap();
+    }
+    // The same keys again are no reason to forget.
+    verifier.refresh().await.unwrap();
+    assert_eq!(verifier.stats().cached_tokens, 20);
+
+    let rotated = pool.rotated();
+    server.reply(Reply::Keys(json!({ "keys": [rotated.access_key().jwk(), pool.id_key().jwk()] })));
+    verifier.refresh().await.unwrap();
+    assert_eq!(verifier.stats().cached_tokens, 0);
+    for raw in &tokens {
+        let refused = verifier.verify_access(raw).await.unwrap_err();
+        assert!(matches!(refused, VerifyError::UnknownKey { .. }), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_comes_back_under_its_name_does_not_bring_back_tokens_of_the_old_one() {
+    let pool = TestPool::new();
+    let server = pool.serve().await;
+    let builder = Verifier::builder(pool.served_user_pool(&server)).client_ids([pool.client_id()]);
+    let verifier = builder.build().unwrap();
+    let raw = pool.user("alice").access_token();
+    verifier.verify_access(&raw).await.unwrap();
+    let impostor = pool.rotated().access_key().with_kid(pool.access_key().kid());
+    server.reply(Reply::Keys(json!({ "keys": [impostor.jwk()] })));
+    verifier.refresh().await.unwrap();
+    assert!(matches!(verifier.verify_access(&raw).await, Err(VerifyError::Signature)));
+}
+
+#[tokio::test]
+async fn tokens_that_differ_in_one_byte_share_nothing() {
+    let pool = TestPool::new();
+    let verifier = pool.verifier();
+    let raw = pool.user("alice").access_token();
+    verifier.verify_access(&raw).await.unwrap();
+    for position in 0..raw.len() {
+        let mut bytes = raw.clone().into_bytes();
+        bytes[position] ^= 1;
+        assert!(verifier.verify_access(&String::from_utf8(bytes).unwrap()).await.is_err(), "byte {position}");
+    }
+    let stats = verifier.stats();
+    assert_eq!((stats.cache_hits, stats.cached_tokens), (0, 1), "and what is refused is not kept");
+}
+
+#[tokio::test]
+async fn an_id_token_is_not_found_in_it() {
+    let pool = TestPool::new();
+    let verifier = pool.verifier();
+    let access_token = pool.user("alice").access_token();
+    verifier.verify_access(&access_token).await.unwrap();
+    assert!(verifier.verify_id(&access_token).await.is_err());
+    let id_token = pool.user("alice").id_token();
+    verifier.verify_id(&id_token).await.unwrap();
+    assert!(verifier.verify_access(&id_token).await.is_err());
+    assert_eq!(verifier.stats().cache_hits, 0);
+}
+
+#[tokio::test]
+async fn its_size_is_bounded_in_tokens() {
+    let pool = TestPool::new();
+    let verifier = pool.verifier_builder().cache_capacity(16).build().unwrap();
+    for number in 0..200 {
+        verifier.verify_access(&pool.user(&format!("user-{number}")).access_token()).await.unwrap();
+        assert!(verifier.stats().cached_tokens <= 16);
+    }
+}
+
+#[tokio::test]
+async fn it_can_be_switched_off() {
+    let pool = TestPool::new();
+    let verifier = pool.verifier_builder().cache_capacity(0).build().unwrap();
+    let raw = pool.user("alice").access_token();
+    verifier.verify_access(&raw).await.unwrap();
+    verifier.verify_access(&raw).await.unwrap();
+    let stats = verifier.stats();
+    assert_eq!((stats.accepted, stats.cache_hits, stats.cached_tokens), (2, 0, 0));
+}
