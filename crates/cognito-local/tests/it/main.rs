@@ -2,9 +2,16 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod account;
 mod authorize;
+mod golden;
 mod guard;
+mod keys;
+mod logout;
+mod mfa;
 mod over_tcp;
+mod refresh;
 mod sign_in;
 mod support;
 mod token;
+mod user_info;

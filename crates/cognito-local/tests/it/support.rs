@@ -72,6 +72,19 @@ impl TestPool {
         self.post("/oauth2/token", &exchange(code)).await
     }
 
+    /// The code in the newest mail.
+    pub(crate) async fn mailed_code(&self) -> String {
+        let mailbox = self.get("/mailbox").await;
+        between(&mailbox.text, "class=\"key\">", "<").expect("a mail").to_owned()
+    }
+
+    pub(crate) async fn user_info(&self, access_token: &str) -> Answer {
+        let request = Request::get("/oauth2/userInfo")
+            .header(HOST, "localhost:9229")
+            .header("authorization", format!("Bearer {access_token}"));
+        send(&self.pool, request.body(Body::empty()).unwrap()).await
+    }
+
     pub(crate) async fn refresh(&self, refresh_token: &str) -> Answer {
         let form =
             [("grant_type", "refresh_token"), ("client_id", "localweb"), ("refresh_token", refresh_token)];
@@ -146,18 +159,21 @@ impl Browser {
         self.submit(&page, &[("username", username), ("password", password)]).await
     }
 
+    /// Opens the page that an answer redirects to, which must be one of the pool.
+    pub(crate) async fn follow(&self, answer: &Answer) -> Answer {
+        let location = answer.location();
+        assert!(location.starts_with('/'), "{location}");
+        self.get(&location).await
+    }
+
+    /// Opens one of the pages of a sign-in.
+    pub(crate) async fn open(&self, path: &str) -> Answer {
+        self.get(&format!("{path}?{}", authorize_query(&[]))).await
+    }
+
     pub(crate) async fn code(&self, user: (&str, &str), changes: &[(&str, &str)]) -> String {
         let answer = self.sign_in(user, changes).await;
         answer.redirect_parameter("code")
-    }
-
-    pub(crate) fn cookie(&self, part: &str) -> Option<String> {
-        let cookies = self.cookies.lock().unwrap();
-        cookies.iter().find(|(name, _)| name.contains(part)).map(|(_, value)| value.clone())
-    }
-
-    pub(crate) fn set_cookie(&self, name: &str, value: &str) {
-        self.cookies.lock().unwrap().insert(name.to_owned(), value.to_owned());
     }
 
     async fn send(&self, mut request: Request<Body>) -> Answer {
