@@ -18,6 +18,7 @@ use tracing::{info, warn};
 
 use crate::{
     Config,
+    config::LogKey,
     metrics::{self, Metrics},
     observe::{Observer, observe},
     openapi,
@@ -138,14 +139,21 @@ impl App {
             .method_not_allowed_fallback(routes::method_not_allowed)
             .fallback(routes::unknown_route)
             .with_state(self.clone());
-        let observer = Observer::new(self.metrics().clone(), self.config().log_key.as_ref().map(|key| key.bytes()));
-        api.layer(
+        self.surround(api)
+    }
+
+    /// Puts the layers around routes that hold for every request: its id, log line and metrics, the bodies of problems,
+    /// security headers, CORS, panics, and the size of a body.
+    pub fn surround(&self, routes: Router) -> Router {
+        let config = self.config();
+        let observer = Observer::new(self.metrics().clone(), config.log_key.as_ref().map(LogKey::bytes));
+        routes.layer(
             ServiceBuilder::new()
                 .layer(middleware::from_fn_with_state(observer, observe))
                 .layer(middleware::from_fn(add_security_headers))
-                .option_layer(cors(self.config()))
+                .option_layer(cors(config))
                 .layer(CatchPanicLayer::custom(answer_panic))
-                .layer(DefaultBodyLimit::max(limits.body_bytes)),
+                .layer(DefaultBodyLimit::max(config.limits.body_bytes)),
         )
     }
 }

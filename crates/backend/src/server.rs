@@ -2,7 +2,13 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::Response,
+};
+use http::{HeaderValue, header};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -24,6 +30,10 @@ const MAX_HEAD_BYTES: usize = 64 * 1024; // 64 KiB
 /// How long a listener rests after it could not accept, usually for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long connections that are in use are asked, with the answer to their next request, to go elsewhere. Idle ones are
+/// closed after it: at once, a request that is just on its way would be lost.
+const DRAIN: Duration = Duration::from_millis(250);
+
 /// Serves `router` on all `listeners` until `stop` is done; then accepts nothing more, lets running requests finish for
 /// `limits.shutdown_timeout`, and returns.
 ///
@@ -42,6 +52,7 @@ pub async fn serve(
     let slots = Arc::new(Semaphore::new(limits.connections));
     let (stopping, stopped) = watch::channel(false);
     let mut accepting = JoinSet::new();
+    let router = router.layer(middleware::from_fn_with_state(stopped.clone(), close_when_stopping));
     for listener in listeners {
         debug!(address = %listener.local_addr()?, "listening");
         let connections = Connections {
@@ -56,6 +67,15 @@ pub async fn serve(
     stopping.send_replace(true);
     while accepting.join_next().await.is_some() {}
     Ok(())
+}
+
+/// The last answer on a connection says so (RFC 9112 §9.6).
+async fn close_when_stopping(State(stopped): State<watch::Receiver<bool>>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if *stopped.borrow() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 struct Connections {
@@ -82,6 +102,7 @@ impl Connections {
             }
         }
         drop(listener);
+        tokio::time::sleep(DRAIN).await;
         if tokio::time::timeout(self.shutdown_timeout, graceful.shutdown()).await.is_err() {
             warn!("some requests did not finish in time and were cut off");
         }

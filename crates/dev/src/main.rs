@@ -7,10 +7,11 @@ mod stack;
 use std::{
     io::{self, Write},
     process::ExitCode,
+    time::Duration,
 };
 
 use backend::{
-    config::LogFormat,
+    config::{Limits, LogFormat},
     logging,
     server::{serve, stop_signal},
 };
@@ -23,6 +24,9 @@ use crate::{
 
 /// What is logged when `RUST_LOG` does not say: the backend's requests, and what goes wrong anywhere.
 const DEFAULT_LOG: &str = "warn,backend=info,cognito_auth=info,cognito_local=info,dynoxide=error";
+
+/// How long running requests may take to finish: who presses Ctrl-C waits for it.
+const STOP_TIMEOUT: Duration = Duration::from_millis(300);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -49,7 +53,7 @@ async fn run(arguments: &Arguments) -> Result<(), StackError> {
     let stack = Stack::start(arguments).await?;
     banner::print(&stack, arguments)?;
     let Stack { app, api_listeners, user_pool, dynamodb, s3, .. } = stack;
-    let limits = app.config().limits.clone();
+    let limits = Limits { shutdown_timeout: STOP_TIMEOUT, ..app.config().limits.clone() };
     let stop = async {
         if let Err(error) = stop_signal().await {
             let _ = writeln!(io::stderr(), "error: signals cannot be listened to: {error}");

@@ -202,7 +202,8 @@ async fn claims_of_other_issuers_clients_and_uses_are_refused() {
         assert_refused(&me(&app, &alice().without_claim(name).access_token()).await, name);
     }
     assert_refused(&me(&app, &alice().id_token()).await, "an ID token");
-    assert_refused(&me(&app, &TestPool::new().user("alice").access_token()).await, "another pool");
+    let other_pool = TestPool::with_id("eu-west-1_Another").with_client_id(app.pool.client_id());
+    assert_refused(&me(&app, &other_pool.user("alice").access_token()).await, "another pool");
     let bound = alice().claim("aud", json!(app.app.config().resource())).access_token();
     assert_eq!(me(&app, &bound).await.status, StatusCode::OK);
 }

@@ -5,7 +5,11 @@
 mod admin;
 mod attachments;
 mod auth;
+mod faults;
 mod health;
 mod items;
+mod openapi;
+mod operation;
+mod server;
 mod support;
 mod users;

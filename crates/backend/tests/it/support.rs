@@ -13,6 +13,12 @@ use local_cloud::{ACCESS_KEY_ID, LocalDynamoDb, LocalS3, REGION, SECRET_ACCESS_K
 use serde_json::Value;
 use tower::ServiceExt;
 
+mod process;
+mod proxy;
+
+pub use process::{Server, free_address, run};
+pub use proxy::{Fault, FaultProxy};
+
 pub const TABLE: &str = "items";
 pub const BUCKET: &str = "attachments";
 
@@ -21,7 +27,7 @@ pub struct TestApp {
     pub router: Router,
     pub app: App,
     pub pool: TestPool,
-    _dynamodb: LocalDynamoDb,
+    _dynamodb: Option<LocalDynamoDb>,
     _s3: LocalS3,
 }
 
@@ -50,13 +56,26 @@ impl TestApp {
 
     /// With variables other than the defaults.
     pub async fn with(variables: Variables<'_>) -> Self {
+        if let Ok(endpoint) = std::env::var("AWS_ENDPOINT_URL_DYNAMODB") {
+            let table = format!("items-{}", uuid::Uuid::new_v4());
+            create_table(&endpoint, &table).await;
+            let variables: Vec<_> = variables.iter().copied().chain([("DYNAMODB_TABLE_NAME", &*table)]).collect();
+            return Self::build(&variables, None, &endpoint).await;
+        }
         let dynamodb = LocalDynamoDb::start(bind_loopback(0).await.unwrap(), None, TABLE).unwrap();
         let endpoint = dynamodb.endpoint_url().to_owned();
-        Self::with_endpoint(variables, dynamodb, &endpoint).await
+        Self::build(variables, Some(dynamodb), &endpoint).await
     }
 
-    /// With something in front of the embedded DynamoDB.
-    pub async fn with_endpoint(variables: Variables<'_>, dynamodb: LocalDynamoDb, endpoint: &str) -> Self {
+    /// With a proxy in front of the embedded DynamoDB that breaks connections on demand.
+    pub async fn with_faults(variables: Variables<'_>) -> (Self, FaultProxy) {
+        let dynamodb = LocalDynamoDb::start(bind_loopback(0).await.unwrap(), None, TABLE).unwrap();
+        let proxy = FaultProxy::start(dynamodb.endpoint_url()).await;
+        let endpoint = proxy.url().to_owned();
+        (Self::build(variables, Some(dynamodb), &endpoint).await, proxy)
+    }
+
+    async fn build(variables: Variables<'_>, dynamodb: Option<LocalDynamoDb>, endpoint: &str) -> Self {
         let s3 = LocalS3::start(bind_loopback(0).await.unwrap(), None, BUCKET).unwrap();
         let pool = TestPool::new();
         let config = config(&pool, variables);
@@ -77,7 +96,7 @@ impl TestApp {
 
     /// Somebody without a token.
     pub fn anonymous(&self) -> Persona {
-        Persona { router: self.router.clone(), authorization: None }
+        Persona::anonymous(self.router.clone())
     }
 
     /// A user who may read and write.
@@ -111,6 +130,11 @@ impl TestApp {
 }
 
 impl Persona {
+    /// Somebody without a token, at another router.
+    pub fn anonymous(router: Router) -> Self {
+        Self { router, authorization: None }
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], None).await
     }
@@ -258,4 +282,18 @@ where
         results.push(task.await.unwrap());
     }
     results
+}
+
+/// The table as `infra/` makes it, at a DynamoDB that is not the embedded one.
+async fn create_table(endpoint: &str, table: &str) {
+    use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+    let client =
+        aws_sdk_dynamodb::Client::from_conf(services::dynamodb::client_config(&aws()).endpoint_url(endpoint).build());
+    let mut request = client.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
+    for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
+        let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
+        let key = KeySchemaElement::builder().attribute_name(name).key_type(kind);
+        request = request.attribute_definitions(attribute.build().unwrap()).key_schema(key.build().unwrap());
+    }
+    request.send().await.unwrap();
 }

@@ -1,0 +1,111 @@
+//! DynamoDB behind connections that break, and what callers see of it.
+
+use std::time::{Duration, Instant};
+
+use http::{Method, StatusCode};
+use serde_json::json;
+
+use crate::support::{Fault, TestApp};
+
+#[tokio::test]
+async fn a_write_whose_answer_is_lost_is_made_once_and_reported_as_made() {
+    let (app, proxy) = TestApp::with_faults(&[]).await;
+    let alice = app.user("alice");
+    let lose = || proxy.set(Fault::LoseAnswers(1));
+
+    lose();
+    let created = alice.post("/items", json!({"title": "one"})).await;
+    assert_eq!(created.status, StatusCode::CREATED);
+    let path = created.header("location").to_owned();
+    assert_eq!(alice.get("/items").await.json()["items"].as_array().unwrap().len(), 1);
+
+    lose();
+    let replaced = alice.put(&path, "\"1\"", json!({"title": "two"})).await;
+    assert_eq!((replaced.status, replaced.header("etag")), (StatusCode::OK, "\"2\""));
+    lose();
+    let changed = alice.patch(&path, json!({"title": "three"})).await;
+    assert_eq!((changed.status, changed.header("etag")), (StatusCode::OK, "\"3\""));
+    lose();
+    let overwritten = alice.put(&path, "*", json!({"title": "four"})).await;
+    assert_eq!((overwritten.status, overwritten.header("etag")), (StatusCode::OK, "\"4\""));
+    assert_eq!(alice.get(&path).await.json()["version"], 4);
+
+    lose();
+    let key = [("idempotency-key", "key")];
+    let once = alice.send(Method::POST, "/items", &key, Some(json!({"title": "once"}))).await;
+    assert_eq!(once.status, StatusCode::CREATED);
+    let replay = alice.send(Method::POST, "/items", &key, Some(json!({"title": "once"}))).await;
+    assert_eq!(once.body, replay.body);
+    assert_eq!(alice.get("/items").await.json()["items"].as_array().unwrap().len(), 2);
+
+    lose();
+    let body = json!({"filename": "a", "content_type": "text/plain", "size": 1});
+    assert_eq!(alice.post(&format!("{path}/attachments"), body).await.status, StatusCode::CREATED);
+
+    lose();
+    assert_eq!(alice.delete(&path).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(alice.get(&path).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_conditional_delete_whose_answer_is_lost_is_no_conflict() {
+    let (app, proxy) = TestApp::with_faults(&[]).await;
+    let alice = app.user("alice");
+    let path = format!("/items/{}", alice.create_item("one").await);
+    proxy.set(Fault::LoseAnswers(1));
+    let deleted = alice.send(Method::DELETE, &path, &[("if-match", "\"1\"")], None).await;
+    assert_eq!(deleted.status, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn an_outage_is_a_503_in_time_and_ends_by_itself() {
+    let (app, proxy) = TestApp::with_faults(&[]).await;
+    let alice = app.user("alice");
+    let path = format!("/items/{}", alice.create_item("one").await);
+    for fault in [Fault::Refuse, Fault::Hang] {
+        proxy.set(fault.clone());
+        let started = Instant::now();
+        let read = alice.get(&path).await;
+        assert_eq!((read.status, read.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "1"));
+        assert!(started.elapsed() < Duration::from_millis(5500), "{fault:?}: {:?}", started.elapsed());
+        let ready = app.anonymous().get("/health/ready").await;
+        assert_eq!(ready.json()["table"], "unavailable");
+        assert_eq!(app.anonymous().get("/health/live").await.status, StatusCode::OK);
+        proxy.set(Fault::None);
+        assert_eq!(alice.get(&path).await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn throttling_asks_to_come_back_and_other_refusals_are_ours() {
+    let (app, proxy) = TestApp::with_faults(&[]).await;
+    let alice = app.user("alice");
+    let error = |name: &str| json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{name}"), "message": ""});
+    for (status, name, expected) in [
+        (400, "ProvisionedThroughputExceededException", StatusCode::SERVICE_UNAVAILABLE),
+        (400, "ThrottlingException", StatusCode::SERVICE_UNAVAILABLE),
+        (500, "InternalServerError", StatusCode::SERVICE_UNAVAILABLE),
+        (400, "ResourceNotFoundException", StatusCode::INTERNAL_SERVER_ERROR),
+        (400, "AccessDeniedException", StatusCode::INTERNAL_SERVER_ERROR),
+    ] {
+        proxy.set(Fault::Answer(status, error(name).to_string()));
+        let answer = alice.get("/items").await;
+        assert_eq!(answer.status, expected, "{name}");
+        assert!(!String::from_utf8_lossy(&answer.body).contains(name), "the cause is for the log only");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_in_use_right_now_is_a_409() {
+    let (app, proxy) = TestApp::with_faults(&[]).await;
+    let canceled = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "message": "Transaction cancelled",
+        "CancellationReasons": [{"Code": "TransactionConflict", "Message": "ongoing"}, {"Code": "None"}],
+    });
+    proxy.set(Fault::Answer(400, canceled.to_string()));
+    let key = [("idempotency-key", "key")];
+    let answer = app.user("alice").send(Method::POST, "/items", &key, Some(json!({"title": "once"}))).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::CONFLICT, "1"));
+    assert_eq!(answer.json()["type"], "/problems/idempotency-key-in-flight");
+}

@@ -1,0 +1,112 @@
+//! Limits, cross-origin requests, panics: what holds around every route.
+
+use axum::{Router, routing::get};
+use http::{Method, StatusCode};
+
+use crate::support::{Fault, TestApp};
+
+#[tokio::test]
+async fn a_caller_has_so_many_requests_a_minute() {
+    let app = TestApp::with(&[("RATE_LIMIT_PER_MINUTE", "2")]).await;
+    let (alice, bob) = (app.user("alice"), app.user("bob"));
+    let first = alice.get("/users/me").await;
+    assert_eq!(first.header("ratelimit-policy"), "\"caller\";q=2;w=60");
+    assert!(first.header("ratelimit").starts_with("\"caller\";r=1;t="));
+    alice.get("/users/me").await;
+    let refused = alice.get("/users/me").await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    let wait: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=30).contains(&wait), "{wait}");
+    assert!(refused.header("ratelimit").starts_with("\"caller\";r=0;t="));
+    assert_eq!(bob.get("/users/me").await.status, StatusCode::OK);
+    assert_eq!(app.anonymous().get("/health/live").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn beyond_so_many_requests_at_once_the_rest_come_back_later() {
+    let (app, proxy) = TestApp::with_faults(&[("MAX_CONCURRENT_REQUESTS", "1")]).await;
+    proxy.set(Fault::Hang);
+    let alice = app.user("alice");
+    let slow = tokio::spawn({
+        let alice = alice.clone();
+        async move { alice.get("/items").await.status }
+    });
+    let mut refused = alice.get("/users/me").await;
+    while refused.status == StatusCode::OK {
+        tokio::task::yield_now().await; // The slow one has not begun.
+        refused = alice.get("/users/me").await;
+    }
+    assert_eq!((refused.status, refused.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "1"));
+    assert_eq!(app.anonymous().get("/health/live").await.status, StatusCode::OK);
+    assert_eq!(slow.await.unwrap(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(alice.get("/users/me").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_request_may_take_so_long() {
+    let (app, proxy) = TestApp::with_faults(&[("REQUEST_TIMEOUT_SECONDS", "1")]).await;
+    proxy.set(Fault::Hang);
+    let answer = app.user("alice").get("/items").await;
+    assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "1"));
+    assert!(answer.json()["detail"].as_str().unwrap().contains("1 s"));
+}
+
+#[tokio::test]
+async fn pages_of_configured_origins_may_call() {
+    let app = TestApp::with(&[("CORS_ALLOWED_ORIGINS", "https://app.example.com")]).await;
+    let preflight = |origin: &'static str| {
+        let anonymous = app.anonymous();
+        let headers = [
+            ("origin", origin),
+            ("access-control-request-method", "PUT"),
+            ("access-control-request-headers", "authorization,if-match,content-type"),
+        ];
+        async move { anonymous.send(Method::OPTIONS, "/items/x", &headers, None).await }
+    };
+    let allowed = preflight("https://app.example.com").await;
+    assert_eq!(allowed.status, StatusCode::OK);
+    assert_eq!(allowed.header("access-control-allow-origin"), "https://app.example.com");
+    assert!(allowed.header("access-control-allow-methods").contains("PUT"));
+    assert!(allowed.header("access-control-allow-headers").contains("if-match"));
+    assert_eq!(allowed.header("access-control-allow-credentials"), "");
+    assert_eq!(preflight("https://evil.example.com").await.header("access-control-allow-origin"), "");
+
+    let headers = [("origin", "https://app.example.com")];
+    let refused = app.anonymous().send(Method::GET, "/items", &headers, None).await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(refused.header("access-control-allow-origin"), "https://app.example.com");
+    assert!(refused.header("access-control-expose-headers").contains("www-authenticate"));
+}
+
+#[tokio::test]
+async fn without_configured_origins_no_page_may_call() {
+    let app = TestApp::start().await;
+    let headers = [("origin", "https://app.example.com"), ("access-control-request-method", "GET")];
+    let preflight = app.anonymous().send(Method::OPTIONS, "/items", &headers, None).await;
+    assert_eq!(preflight.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(preflight.header("access-control-allow-origin"), "");
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500_that_says_nothing_and_the_server_lives() {
+    async fn panic() {
+        panic!("a secret")
+    }
+    let app = TestApp::start().await;
+    let router = app.app.surround(Router::new().route("/panic", get(panic)));
+    let persona = crate::support::Persona::anonymous(router);
+    for _ in 0..2 {
+        let answer = persona.get("/panic").await;
+        assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!String::from_utf8_lossy(&answer.body).contains("secret"));
+    }
+}
+
+#[tokio::test]
+async fn a_request_keeps_its_id() {
+    let app = TestApp::start().await;
+    let answer = app.anonymous().send(Method::GET, "/health/live", &[("x-request-id", "abc-1")], None).await;
+    assert_eq!(answer.header("x-request-id"), "abc-1");
+    let answer = app.anonymous().send(Method::GET, "/nope", &[("x-request-id", "a\tb")], None).await;
+    assert_ne!(answer.header("x-request-id"), "a\tb");
+}

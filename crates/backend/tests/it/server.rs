@@ -1,0 +1,200 @@
+//! The binary as a process: its arguments, its connections, its log, its end.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::support::{Server, free_address, run};
+
+const NECESSARY: [(&str, &str); 3] = [
+    ("COGNITO_USER_POOL_ID", "eu-west-1_AbCdEfGhI"),
+    ("COGNITO_APP_CLIENT_ID", "client"),
+    ("DYNAMODB_TABLE_NAME", "items"),
+];
+
+#[test]
+fn every_mistake_in_the_configuration_is_listed_and_nothing_is_served() {
+    let output = run(&[], &[("BIND_ADDRESS", "nonsense"), ("LOG_FORMAT", "xml")]);
+    assert_eq!(output.status.code(), Some(2));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    let names =
+        ["COGNITO_USER_POOL_ID", "COGNITO_APP_CLIENT_ID", "DYNAMODB_TABLE_NAME", "BIND_ADDRESS", "LOG_FORMAT"];
+    for name in names {
+        assert!(errors.contains(name), "{name}: {errors}");
+    }
+}
+
+#[test]
+fn a_configuration_can_be_checked() {
+    assert!(run(&["--check-config"], &NECESSARY).status.success());
+    assert_eq!(run(&["--check-config"], &NECESSARY[..2]).status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn a_container_can_ask_for_its_health() {
+    let server = Server::start(&[]).await;
+    let address = server.url.trim_start_matches("http://").to_owned();
+    let check = |address: String| {
+        let variables = [NECESSARY.as_slice(), &[("BIND_ADDRESS", &address)]].concat();
+        run(&["healthcheck"], &variables).status.code()
+    };
+    assert_eq!(check(address), Some(0));
+    assert_eq!(check(free_address()), Some(1));
+}
+
+#[tokio::test]
+async fn a_slow_client_holds_nothing() {
+    let server = Server::start(&[("HEADER_TIMEOUT_SECONDS", "1"), ("REQUEST_TIMEOUT_SECONDS", "1")]).await;
+    let address = server.url.trim_start_matches("http://").to_owned();
+    let token = server.token("alice");
+    let half_a_body = format!(
+        "POST /items HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+         content-length: 100\r\n\r\n{{"
+    );
+    for (sent, answer) in [("GET /health/live HTTP/1.1\r\nhost:", ""), ("", ""), (&half_a_body, "HTTP/1.1 503")] {
+        let started = Instant::now();
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let mut received = String::new();
+        let closed = tokio::time::timeout(Duration::from_secs(5), stream.read_to_string(&mut received)).await;
+        assert!(closed.is_ok(), "still open after {:?}: {sent}", started.elapsed());
+        assert!(received.starts_with(answer), "{received}");
+    }
+}
+
+#[tokio::test]
+async fn stopping_under_load_fails_no_request() {
+    let server = Server::start(&[("RATE_LIMIT_PER_MINUTE", "0")]).await;
+    let (stopping, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let mut clients = Vec::new();
+    for number in 0..8 {
+        let (stopping, answered) = (stopping.clone(), answered.clone());
+        let (url, token) = (format!("{}/items", server.url), server.token(&format!("user{number}")));
+        clients.push(tokio::spawn(async move {
+            let client = Client::new();
+            loop {
+                let body = json!({"title": "under load"});
+                match client.post(&url).bearer_auth(&token).json(&body).send().await {
+                    Ok(response) => {
+                        assert_eq!(response.status(), StatusCode::CREATED);
+                        response.bytes().await.unwrap();
+                        answered.fetch_add(1, Ordering::SeqCst);
+                    }
+                    // A new connection is refused once the server has stopped accepting; that request was never taken.
+                    Err(error) if error.is_connect() && stopping.load(Ordering::SeqCst) => return,
+                    Err(error) => panic!("{error:?}"),
+                }
+            }
+        }));
+    }
+    while answered.load(Ordering::SeqCst) < 100 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stopping.store(true, Ordering::SeqCst);
+    server.terminate();
+    for client in clients {
+        client.await.unwrap();
+    }
+    let (status, log) = server.wait();
+    assert!(status.success(), "{status}");
+    assert!(log.contains("stopped"), "{log}");
+}
+
+#[tokio::test]
+async fn the_log_has_a_line_a_request_and_no_secret() {
+    let server = Server::start(&[("RUST_LOG", "trace"), ("LOG_FORMAT", "json")]).await;
+    let client = Client::new();
+    let url = |path: &str| format!("{}{path}", server.url);
+    let token = server.pool.user("wonderland-alice").claim("email", json!("alice@example.com"));
+    let token = token.scope("items/read").scope("items/write").access_token();
+    let get = |path: String| client.get(path).bearer_auth(&token).send();
+
+    let me: Value = get(url("/users/me")).await.unwrap().json().await.unwrap();
+    let body = json!({"title": "secret-title", "description": "secret-description"});
+    let created = client.post(url("/items")).bearer_auth(&token).json(&body).header("x-request-id", "the-create");
+    let created = created.header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    let item: Value = created.send().await.unwrap().json().await.unwrap();
+    let item = format!("/items/{}", item["id"].as_str().unwrap());
+    get(url(&item)).await.unwrap();
+    get(url("/items?limit=1&cursor=secret-cursor")).await.unwrap();
+    let profile = json!({"display_name": "secret-name"});
+    client.put(url("/users/me/profile")).bearer_auth(&token).json(&profile).send().await.unwrap();
+    let file = json!({"filename": "secret-file", "content_type": "text/plain", "size": 1});
+    let files = client.post(url(&format!("{item}/attachments"))).bearer_auth(&token).json(&file);
+    let attachment: Value = files.send().await.unwrap().json().await.unwrap();
+    let upload = attachment["upload"]["url"].as_str().unwrap();
+    let signature = upload.split("X-Amz-Signature=").nth(1).unwrap().split('&').next().unwrap();
+    client.put(upload).header("content-type", "text/plain").body("x").send().await.unwrap();
+    get(url(&format!("{item}/attachments/{}", attachment["id"].as_str().unwrap()))).await.unwrap();
+    client.delete(url(&item)).bearer_auth(&token).send().await.unwrap();
+    client.get(url("/users/me")).bearer_auth(format!("{token}x")).send().await.unwrap();
+    client.get(url("/users/me")).bearer_auth(server.pool.user("x").expired().access_token()).send().await.unwrap();
+
+    server.terminate();
+    let (_, log) = server.wait();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let requests: Vec<_> = lines.iter().filter(|line| line["message"] == "request").collect();
+    assert!(requests.len() >= 11, "{log}");
+    let create = requests.iter().find(|line| line["span"]["request_id"] == "the-create").expect("the create is logged");
+    assert_eq!((&create["method"], &create["route"], &create["status"]), (&json!("POST"), &json!("/items"), &json!(201)));
+    assert_eq!(create["span"]["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(create["user_pool"], server_pool_id());
+    assert!(create["caller"].is_string() && create["duration_ms"].is_number());
+    let secrets = [
+        &token,
+        token.rsplit('.').next().unwrap(),
+        signature,
+        me["sub"].as_str().unwrap(),
+        "wonderland-alice",
+        "alice@example.com",
+        "secret-",
+    ];
+    for secret in secrets {
+        let leak = log.lines().find(|line| line.contains(secret));
+        assert_eq!(leak, None, "{secret} is logged");
+    }
+}
+
+fn server_pool_id() -> String {
+    cognito_auth::testing::TestPool::new().id().to_owned()
+}
+
+#[tokio::test]
+async fn prometheus_reads_what_happened() {
+    let address = free_address();
+    let server = Server::start(&[("METRICS_ADDRESS", &address)]).await;
+    let client = Client::new();
+    let token = server.token("alice");
+    for _ in 0..3 {
+        client.get(format!("{}/items", server.url)).bearer_auth(&token).send().await.unwrap();
+    }
+    client.get(format!("{}/items", server.url)).bearer_auth("nonsense").send().await.unwrap();
+    client.get(format!("{}/unknown/{}", server.url, "x")).send().await.unwrap();
+    let text = client.get(format!("http://{address}/metrics")).send().await.unwrap().text().await.unwrap();
+    for line in [
+        r#"http_requests_total{method="GET",route="/items",status="200"} 3"#,
+        r#"http_requests_total{method="GET",route="/items",status="401"} 1"#,
+        r#"http_requests_total{method="",route="",status="404"} 1"#,
+        r#"http_request_duration_seconds_count{method="GET",route="/items"} 4"#,
+        r#"dynamodb_calls_total{operation="Query",outcome="ok"} 3"#,
+        r#"token_verifications_total{outcome="accepted"} 3"#,
+        r#"token_verifications_total{outcome="refused"} 1"#,
+        "key_set_fetches_total{",
+        "key_set_age_seconds{",
+        "token_cache_hits_total 2",
+    ] {
+        assert!(text.lines().any(|found| found.starts_with(line)), "{line} is not in\n{text}");
+    }
+    assert_eq!(client.get(format!("{}/metrics", server.url)).send().await.unwrap().status(), 404);
+}
