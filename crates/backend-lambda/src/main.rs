@@ -1,0 +1,51 @@
+#![doc = include_str!("../README.md")]
+
+use std::{io::Write, process::ExitCode, time::Duration};
+
+use aws_config::BehaviorVersion;
+use backend::{App, Config, logging, services};
+use tracing::warn;
+
+/// Exit code for a configuration with mistakes, as of the binary `backend`.
+const BAD_CONFIGURATION: u8 = 2;
+
+/// How long the start waits for the user pool's keys, of the 10 s that Lambda gives it:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>
+const KEYS_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let config = match Config::from_variables(|name| std::env::var(name).ok()) {
+        Ok(config) => config,
+        Err(error) => return fail(BAD_CONFIGURATION, &error.to_string()),
+    };
+    match run(config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, &error.to_string()),
+    }
+}
+
+async fn run(config: Config) -> Result<(), lambda_http::Error> {
+    logging::start(&config.log_filter, config.log_format);
+    let aws = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
+    let dynamodb = aws_sdk_dynamodb::Client::from_conf(services::dynamodb::client_config(&aws).build());
+    let s3 = aws_sdk_s3::Client::from_conf(services::s3::client_config(&aws, false).build());
+    let app = App::new(config, dynamodb, Some(s3))?;
+    app.announce();
+    fetch_keys(&app).await;
+    lambda_http::run(app.router()).await
+}
+
+/// A failure is no reason not to start: requests without a token need no keys, and the others fetch them again.
+async fn fetch_keys(app: &App) {
+    match tokio::time::timeout(KEYS_TIMEOUT, app.verifier().ready()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => warn!(%error, "no keys at the start"),
+        Err(_) => warn!(seconds = KEYS_TIMEOUT.as_secs(), "no keys at the start in time"),
+    }
+}
+
+fn fail(code: u8, text: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "backend-lambda: {text}");
+    ExitCode::from(code)
+}
