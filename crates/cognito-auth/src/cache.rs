@@ -97,3 +97,55 @@ impl Hasher for FirstBytes {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use super::*;
+    use crate::testing::TestPool;
+
+    static POOL: LazyLock<TestPool> = LazyLock::new(TestPool::new);
+
+    async fn cached(claim_bytes: usize) -> CachedToken {
+        let large = serde_json::Value::from("x".repeat(claim_bytes));
+        let raw = POOL.user("alice").claim("custom:large", large).access_token();
+        let verifier = POOL.verifier_builder().max_token_bytes(1024 * 1024).build().unwrap();
+        CachedToken { token: verifier.verify_access(&raw).await.unwrap(), pool: 0, generation: 0 }
+    }
+
+    fn hash(number: usize) -> TokenHash {
+        TokenCache::new(1).hash(&number.to_string()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_million_distinct_tokens_take_no_more_places_than_there_are() {
+        let cache = TokenCache::new(10_000);
+        let token = cached(0).await;
+        for number in 0..1_000_000 {
+            cache.insert(hash(number), token.clone());
+            assert!(cache.len() <= 10_000);
+        }
+        assert!(cache.len() > 9_000, "the places are used");
+    }
+
+    #[tokio::test]
+    async fn large_tokens_take_several_places() {
+        let cache = TokenCache::new(1_000);
+        let token = cached(40 * BYTES_PER_PLACE - 1_000).await;
+        for number in 0..1_000 {
+            cache.insert(hash(number), token.clone());
+        }
+        assert!((1..=1_000 / 40).contains(&cache.len()), "{}", cache.len());
+    }
+
+    #[tokio::test]
+    async fn hashes_are_of_the_whole_text() {
+        let cache = TokenCache::new(10);
+        let text = "x".repeat(10_000);
+        assert_eq!(cache.hash(&text), cache.hash(&text.clone()));
+        assert_ne!(cache.hash(&text), cache.hash(&format!("{}y", &text[1..])));
+        assert_ne!(cache.hash(&text), cache.hash(&text[1..]));
+        assert_eq!(TokenCache::new(0).hash(&text), None, "nothing is hashed for no cache");
+    }
+}

@@ -43,7 +43,7 @@ pub struct TokenBuilder {
 #[derive(Debug, Clone, Default)]
 struct Changes {
     members: Vec<(String, Option<Value>)>,
-    text: Option<String>,
+    bytes: Option<Vec<u8>>,
 }
 
 impl TokenBuilder {
@@ -113,9 +113,9 @@ impl TokenBuilder {
         self
     }
 
-    /// Takes this text as the payload, in place of all claims.
-    pub fn payload_json(mut self, json: impl Into<String>) -> Self {
-        self.claims.text = Some(json.into());
+    /// Takes these bytes, JSON or not, as the payload in place of all claims.
+    pub fn payload_json(mut self, json: impl Into<Vec<u8>>) -> Self {
+        self.claims.bytes = Some(json.into());
         self
     }
 
@@ -131,9 +131,9 @@ impl TokenBuilder {
         self
     }
 
-    /// Takes this text as the header, in place of all parameters.
-    pub fn header_json(mut self, json: impl Into<String>) -> Self {
-        self.header.text = Some(json.into());
+    /// Takes these bytes, JSON or not, as the header in place of all parameters.
+    pub fn header_json(mut self, json: impl Into<Vec<u8>>) -> Self {
+        self.header.bytes = Some(json.into());
         self
     }
 
@@ -227,9 +227,9 @@ impl TokenBuilder {
 }
 
 impl Changes {
-    fn apply(&self, mut members: Map<String, Value>) -> String {
-        if let Some(text) = &self.text {
-            return text.clone();
+    fn apply(&self, mut members: Map<String, Value>) -> Vec<u8> {
+        if let Some(bytes) = &self.bytes {
+            return bytes.clone();
         }
         for (name, value) in &self.members {
             match value {
@@ -237,12 +237,12 @@ impl Changes {
                 None => members.remove(name),
             };
         }
-        Value::Object(members).to_string()
+        Value::Object(members).to_string().into_bytes()
     }
 }
 
-fn encode(text: &str) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(text)
+fn encode(bytes: &[u8]) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
 fn unix_seconds(time: SystemTime) -> u64 {

@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::FromRequestParts as _;
 use axum::http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{Request, Response, StatusCode};
+use axum::http::{HeaderMap, Request, Response, StatusCode};
 use axum::routing::get;
 use cognito_auth::testing::{Reply, TestPool};
-use cognito_auth::{AnyOf, Caller, InGroup, Verifier, group, scope};
+use cognito_auth::{
+    AnyOf, AuthRejection, Authenticated, Caller, InGroup, Policy, RejectionKind, Requirements, UserPool,
+    Verifier, VerifyError, group, scope,
+};
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
@@ -24,6 +28,11 @@ async fn optional(caller: Option<Caller>) -> &'static str {
     if caller.is_some() { "known" } else { "unknown" }
 }
 
+async fn twice(one: Caller<ItemsRead>, _: Option<Caller<ItemsWrite>>, other: Caller) -> String {
+    assert_eq!(one.sub(), other.sub());
+    other.into_token().sub().to_owned()
+}
+
 async fn write(_: Caller<ItemsWrite>) {}
 
 async fn administrate(_: Caller<(InGroup<Admins>, ItemsRead, ItemsWrite)>) {}
@@ -34,6 +43,7 @@ fn app(verifier: Verifier) -> Router {
     Router::new()
         .route("/name", get(name))
         .route("/optional", get(optional))
+        .route("/twice", get(twice))
         .route("/write", get(write))
         .route("/administrate", get(administrate))
         .route("/either", get(either))
@@ -188,4 +198,132 @@ async fn without_keys_the_caller_is_asked_to_come_back() {
         .await
         .expect("keys are fetched again by themselves");
     assert!(verifier.ready().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_token_is_verified_once_however_many_extractors_ask() {
+    let pool = TestPool::new();
+    let verifier = pool.verifier_builder().cache_capacity(0).build().unwrap();
+    let token = pool.user("alice").scope("items/read items/write").access_token();
+    let response = send(&app(verifier.clone()), "/twice", Some(&token)).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(verifier.stats().accepted, 1);
+}
+
+#[tokio::test]
+async fn what_one_verifier_found_does_not_count_for_another() {
+    let (one, other) = (TestPool::with_id("us-east-1_One"), TestPool::with_id("us-east-1_Other"));
+    let (verifier, parts) = (one.verifier(), Request::get("/"));
+    let token = one.user("alice").access_token();
+    let request = parts.header(AUTHORIZATION, format!("Bearer {token}")).body(()).unwrap();
+    let (mut parts, ()) = request.into_parts();
+    Caller::<Authenticated>::from_request_parts(&mut parts, &verifier).await.unwrap();
+    let refused =
+        Caller::<Authenticated>::from_request_parts(&mut parts, &other.verifier()).await.unwrap_err();
+    assert_eq!(refused.kind(), RejectionKind::InvalidToken);
+}
+
+#[tokio::test]
+async fn what_was_found_for_one_header_does_not_count_for_another() {
+    let pool = TestPool::new();
+    let verifier = pool.verifier();
+    let bearer = |name: &str| format!("Bearer {}", pool.user(name).access_token());
+    let request = Request::get("/").header(AUTHORIZATION, bearer("alice")).body(()).unwrap();
+    let (mut parts, ()) = request.into_parts();
+    let caller = Caller::<Authenticated>::from_request_parts(&mut parts, &verifier).await.unwrap();
+    assert_eq!(caller.username(), Some("alice"));
+    parts.headers.insert(AUTHORIZATION, bearer("bob").parse().unwrap());
+    let caller = Caller::<Authenticated>::from_request_parts(&mut parts, &verifier).await.unwrap();
+    assert_eq!(caller.username(), Some("bob"));
+    parts.headers.append(AUTHORIZATION, bearer("bob").parse().unwrap());
+    let refused = Caller::<Authenticated>::from_request_parts(&mut parts, &verifier).await.unwrap_err();
+    assert_eq!(refused.kind(), RejectionKind::InvalidRequest);
+    parts.headers.remove(AUTHORIZATION);
+    let refused = Caller::<Authenticated>::from_request_parts(&mut parts, &verifier).await.unwrap_err();
+    assert_eq!(refused.kind(), RejectionKind::MissingToken);
+}
+
+#[tokio::test]
+async fn the_cause_is_for_the_log_and_not_for_the_caller() {
+    let pool = TestPool::new();
+    let token =
+        pool.user("alice").claim("iss", "https://evil.example.com\"\r\nx-injected: 1".into()).access_token();
+    let response = send(&app(pool.verifier()), "/name", Some(&token)).await;
+    let rejection = response.extensions().get::<AuthRejection>().unwrap();
+    assert!(matches!(
+        std::error::Error::source(rejection).unwrap().downcast_ref(),
+        Some(VerifyError::Issuer { found, .. }) if found.contains("evil")
+    ));
+    let told = format!("{rejection} {:?}", response.headers());
+    assert!(!told.contains("evil") && !told.contains("injected"), "{told}");
+    assert!(!text(response).await.contains("evil"));
+}
+
+#[tokio::test]
+async fn query_and_cookies_are_never_read() {
+    let pool = TestPool::new();
+    let token = pool.user("alice").access_token();
+    let uri = format!("/name?access_token={token}");
+    let request =
+        Request::get(uri).header("cookie", format!("access_token={token}")).body(Body::empty()).unwrap();
+    let response = app(pool.verifier()).oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(challenge(&response), "Bearer");
+}
+
+#[tokio::test]
+async fn every_kind_of_rejection_has_its_status_and_headers() {
+    let pool = TestPool::new();
+    let down = Verifier::builder(
+        UserPool::new("eu-west-1_A1").unwrap().with_jwks_url("http://127.0.0.1:1").unwrap(),
+    );
+    let down = down.any_client().build().unwrap();
+    let verifier = pool.verifier();
+    let bearer =
+        |token: &str| HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())]);
+    let valid = pool.user("alice").access_token();
+    let token = verifier.verify_access(&valid).await.unwrap();
+    let rejections = [
+        (RejectionKind::MissingToken, 401, verifier.authenticate(&HeaderMap::new()).await.unwrap_err()),
+        (RejectionKind::InvalidRequest, 400, verifier.authenticate(&bearer("a b")).await.unwrap_err()),
+        (RejectionKind::InvalidToken, 401, verifier.authenticate(&bearer("a")).await.unwrap_err()),
+        (RejectionKind::ExpiredToken, 401, {
+            verifier.authenticate(&bearer(&pool.user("alice").expired().access_token())).await.unwrap_err()
+        }),
+        (RejectionKind::InsufficientScope, 403, verifier.authorize::<ItemsRead>(&token).unwrap_err()),
+        (RejectionKind::Forbidden, 403, verifier.authorize::<Admins>(&token).unwrap_err()),
+        (RejectionKind::KeysUnavailable, 503, down.authenticate(&bearer(&valid)).await.unwrap_err()),
+    ];
+    for (kind, status, rejection) in rejections {
+        assert_eq!((rejection.kind(), rejection.status().as_u16()), (kind, status));
+        let unavailable = kind == RejectionKind::KeysUnavailable;
+        assert_eq!(rejection.headers().contains_key(RETRY_AFTER), unavailable);
+        assert_eq!(rejection.headers().contains_key(WWW_AUTHENTICATE), !unavailable);
+    }
+}
+
+#[tokio::test]
+async fn conditions_of_the_application_decide_on_claims() {
+    struct Acme;
+
+    impl Policy for Acme {
+        const REQUIREMENTS: Requirements = Requirements::Condition {
+            description: "the tenant is acme",
+            holds: |token| {
+                token.claim::<String>("tenant").is_ok_and(|tenant| tenant.as_deref() == Some("acme"))
+            },
+        };
+    }
+
+    let pool = TestPool::new();
+    let verifier = pool.verifier();
+    for (tenant, admitted) in [("acme", true), ("other", false)] {
+        let raw = pool.user("alice").claim("tenant", tenant.into()).access_token();
+        let token = verifier.verify_access(&raw).await.unwrap();
+        assert_eq!(verifier.authorize::<Acme>(&token).is_ok(), admitted);
+    }
+    assert_eq!(
+        <(Acme, AnyOf<(Admins, ItemsRead)>)>::REQUIREMENTS.to_string(),
+        "the tenant is acme and (group admins or scope items/read)"
+    );
 }

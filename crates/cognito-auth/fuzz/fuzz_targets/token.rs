@@ -1,0 +1,32 @@
+//! Any bytes as an `Authorization` header and as a token: nothing panics, and nothing is accepted, as nobody can sign.
+#![no_main]
+
+use std::pin::pin;
+use std::sync::LazyLock;
+use std::task::{Context, Poll, Waker};
+
+use cognito_auth::Verifier;
+use cognito_auth::testing::TestPool;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use libfuzzer_sys::fuzz_target;
+
+static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| TestPool::new().verifier());
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(header) = HeaderValue::from_bytes(bytes) {
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, header)]);
+        assert!(now(VERIFIER.authenticate(&headers)).is_err());
+    }
+    if let Ok(raw) = std::str::from_utf8(bytes) {
+        assert!(now(VERIFIER.verify_access(raw)).is_err());
+        assert!(now(VERIFIER.verify_id(raw)).is_err());
+    }
+});
+
+/// The keys are at hand, so that the future is ready at once.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => unreachable!("offline keys are waited for"),
+    }
+}
