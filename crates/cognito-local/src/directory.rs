@@ -358,7 +358,7 @@ pub(crate) fn username_problem(username: &str) -> Option<&'static str> {
     }
     // Otherwise somebody could take the name that is another's address, and be found in their place.
     is_email(username)
-        .then_some("Username cannot be of email format, since user pool is configured for email alias.")
+        .then_some("Username cannot be of email format, since user pool is configured for email alias")
 }
 
 /// One `@` with something on both sides, as far as an address can be judged without sending to it.

@@ -66,7 +66,7 @@ impl Field {
     }
 
     fn invalid(&self) -> bool {
-        self.problem.is_some() || self.described_by.is_some()
+        self.problem.is_some()
     }
 
     /// The ids of what describes the field, for assistive technology.

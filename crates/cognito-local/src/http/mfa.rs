@@ -173,7 +173,7 @@ fn setup_page(
         picture: enrolment.qr_code(),
         address: enrolment.address(),
         secret: enrolment.secret_text(),
-        code: Field::code("Code from the app", "").problem(problem).focus(problem.is_some()),
+        code: Field::code("Enter the code that the app shows", "").problem(problem).focus(problem.is_some()),
         back: match enrolling.as_who {
             Who::SignedIn => ("Not now", request.link_with("/login", &[])),
             Who::Challenged => ("Use another account", request.link_with("/login", &[("prompt", "login")])),

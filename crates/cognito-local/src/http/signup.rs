@@ -51,7 +51,7 @@ pub(super) async fn sign_up(visit: Visit, Submission(form): Submission) -> Resul
     match visit.pool.sign_up(account).await.map_err(|e| visit.failure(e))? {
         SignUp::Created => Ok(found(&visit.request.link_with("/confirm", &[("login_hint", username)]))),
         SignUp::UsernameTaken => {
-            let username = Some("User already exists. Choose another name.".to_owned());
+            let username = Some("User already exists".to_owned());
             let problems = Problems { username, ..Problems::default() };
             sign_up_page(&visit, StatusCode::BAD_REQUEST, &form, problems)
         }
@@ -72,7 +72,7 @@ impl Problems {
         let email = form.field("email").trim();
         Self {
             username: username_problem(form.field("username").trim()).map(str::to_owned),
-            email: (!is_email(email)).then(|| "Invalid email address format.".to_owned()),
+            email: (!is_email(email)).then(|| "Invalid email address format".to_owned()),
             password: policy_problem(policy, password),
             repetition: repetition_problem(form),
         }
@@ -87,11 +87,11 @@ impl Problems {
 pub(super) fn policy_problem(policy: &PasswordPolicy, password: &str) -> Option<String> {
     let violations = policy.violations(password);
     (!violations.is_empty())
-        .then(|| format!("Password did not conform with policy: {}.", violations.join(". ")))
+        .then(|| format!("Password did not conform with policy: {}", violations.join("\n")))
 }
 
 pub(super) fn repetition_problem(form: &Params) -> Option<String> {
-    (form.field("password") != form.field("password_again")).then(|| "The passwords differ.".to_owned())
+    (form.field("password") != form.field("password_again")).then(|| "The passwords differ".to_owned())
 }
 
 /// What the pool's policy asks for, said beforehand.

@@ -69,11 +69,11 @@ async fn each_field_says_what_is_wrong_with_it_and_keeps_what_was_typed_except_p
         (("username", "ca rol"), "Username must not contain spaces"),
         (("username", ""), "Username must be 1 to 128 characters"),
         (("username", "carol@example.com"), "Username cannot be of email format"),
-        (("email", "carol"), "Invalid email address format."),
-        (("password", "short"), "Password did not conform with policy: Password not long enough."),
+        (("email", "carol"), "Invalid email address format"),
+        (("password", "short"), "Password did not conform with policy: Password not long enough"),
         (("password", "correct-horse-9"), "Password must have uppercase characters"),
-        (("password_again", "Correct-horse-8"), "The passwords differ."),
-        (("username", "Alice"), "User already exists."),
+        (("password_again", "Correct-horse-8"), "The passwords differ"),
+        (("username", "Alice"), "User already exists"),
     ] {
         let mut fields = vec![
             ("username", "carol"),
