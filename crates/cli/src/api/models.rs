@@ -1,0 +1,92 @@
+//! What the API sends and takes. The OpenAPI document describes it.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Item {
+    pub(crate) id: Uuid,
+    pub(crate) title: String,
+    pub(crate) description: Option<String>,
+    pub(crate) version: u64,
+    pub(crate) created_at: String,
+    pub(crate) updated_at: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct NewItem {
+    pub(crate) title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ItemPage {
+    pub(crate) items: Vec<Item>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Attachment {
+    pub(crate) id: Uuid,
+    pub(crate) filename: String,
+    pub(crate) content_type: String,
+    pub(crate) size: u64,
+    pub(crate) created_at: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct NewAttachment {
+    pub(crate) filename: String,
+    pub(crate) content_type: String,
+    pub(crate) size: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct AttachmentList {
+    pub(crate) attachments: Vec<Attachment>,
+}
+
+/// An attachment that awaits its bytes.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Upload {
+    #[serde(flatten)]
+    pub(crate) attachment: Attachment,
+    pub(crate) upload: PresignedRequest,
+}
+
+/// An attachment and where its bytes are.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Download {
+    #[serde(flatten)]
+    pub(crate) attachment: Attachment,
+    pub(crate) download: PresignedRequest,
+}
+
+/// A request that S3 accepts as it stands. Its URL is a secret while it works.
+#[derive(Deserialize)]
+pub(crate) struct PresignedRequest {
+    pub(crate) url: String,
+    pub(crate) headers: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for PresignedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PresignedRequest(..)")
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct UserProfile {
+    pub(crate) display_name: String,
+    pub(crate) bio: Option<String>,
+    pub(crate) updated_at: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct NewUserProfile {
+    pub(crate) display_name: String,
+    pub(crate) bio: Option<String>,
+}

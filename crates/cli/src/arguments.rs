@@ -1,0 +1,216 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use uuid::Uuid;
+
+use crate::profile::Settings;
+
+/// Keeps your items from a terminal.
+///
+/// With the local stack running (`cargo run`), `items login` works without any configuration.
+#[derive(Debug, Parser)]
+#[command(name = "items", version, after_help = EXIT_CODES, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0 done   1 failed here (files, keyring, clock)   2 wrong usage   3 not signed in
+  4 refused   5 conflict with another change   6 server unreachable or busy";
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Which profile to use; `items config` lists them
+    #[arg(long, short, global = true, env = "ITEMS_PROFILE", value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Answer in JSON, errors included
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Tell on standard error which requests are made
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+    #[command(flatten, next_help_heading = "Connection (instead of the profile's)")]
+    pub(crate) settings: Settings,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Sign in with the browser
+    Login(Login),
+    /// Sign out: revoke the refresh token and forget all tokens
+    Logout,
+    /// Show who is signed in
+    Whoami,
+    /// Print a valid access token and nothing else
+    ///
+    /// It is refreshed first if it is about to expire:
+    /// curl -H "Authorization: Bearer $(items token)" …
+    Token,
+    /// List your items, newest first
+    #[command(visible_alias = "ls")]
+    List(List),
+    /// Add an item
+    Add(Add),
+    /// Show an item with its attachments
+    Show {
+        /// The item's id
+        id: Uuid,
+    },
+    /// Change an item, in your editor or by flags
+    Edit(Edit),
+    /// Remove items with their attachments
+    Rm(Remove),
+    /// Attach files to an item
+    Attach(Attach),
+    /// Remove an attachment from an item
+    Detach {
+        /// The item's id
+        id: Uuid,
+        /// The attachment's id or file name
+        attachment: String,
+    },
+    /// Download an item's attachments
+    Download(Download),
+    /// Show or change your public profile
+    Profile {
+        #[command(subcommand)]
+        command: Option<ProfileCommand>,
+    },
+    /// Show the configuration in effect and the profiles there are
+    Config,
+    /// Print a completion script
+    ///
+    /// bash: items completions bash > ~/.local/share/bash-completion/completions/items
+    /// zsh:  items completions zsh > a folder of $fpath, as `_items`
+    /// fish: items completions fish > ~/.config/fish/completions/items.fish
+    #[command(verbatim_doc_comment)]
+    Completions {
+        /// For which shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    /// Print the URL instead of opening the browser
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+    /// Ask for the password even if the browser is still signed in
+    #[arg(long)]
+    pub(crate) reauthenticate: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Show at most this many
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: u64,
+    /// Show all of them
+    #[arg(long, short, conflicts_with = "limit")]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// The title; several words need no quotes
+    #[arg(required = true, value_name = "TITLE")]
+    pub(crate) title: Vec<String>,
+    /// More about it; `-` reads it from standard input
+    #[arg(long, short, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Edit {
+    /// The item's id
+    pub(crate) id: Uuid,
+    /// The new title
+    #[arg(long, short)]
+    pub(crate) title: Option<String>,
+    /// The new description; `-` reads it from standard input
+    #[arg(long, short, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
+    /// Leave the item without a description
+    #[arg(long, conflicts_with = "description")]
+    pub(crate) no_description: bool,
+    /// Change the item only if it is at this version
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) if_version: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Remove {
+    /// The items' ids
+    #[arg(required = true, value_name = "ID")]
+    pub(crate) ids: Vec<Uuid>,
+    /// Do not ask; without a terminal nothing is asked anyway
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Remove the item only if it is at this version
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) if_version: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Attach {
+    /// The item's id
+    pub(crate) id: Uuid,
+    /// The files
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The files' media type; without it, it follows from each name
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) content_type: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Download {
+    /// The item's id
+    pub(crate) id: Uuid,
+    /// Attachments by id or file name; without any, all of the item's
+    #[arg(value_name = "ATTACHMENT")]
+    pub(crate) attachments: Vec<String>,
+    /// A folder to download into, a file for a single attachment, or `-` for standard output
+    #[arg(long, short, value_name = "PATH", default_value = ".")]
+    pub(crate) output: PathBuf,
+    /// Replace files that are there
+    #[arg(long, short)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProfileCommand {
+    /// Set the profile; what is not given stays as it is
+    Set {
+        /// The name shown to others
+        #[arg(long, short = 'n', value_name = "NAME")]
+        display_name: Option<String>,
+        /// A few words; `-` reads them from standard input
+        #[arg(long, short, value_name = "TEXT")]
+        bio: Option<String>,
+        /// Leave the profile without a bio
+        #[arg(long, conflicts_with = "bio")]
+        no_bio: bool,
+    },
+    /// Remove the profile
+    Rm,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

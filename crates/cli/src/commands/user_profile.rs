@@ -1,0 +1,61 @@
+//! `profile`: what a user says of themselves.
+
+use serde_json::json;
+
+use super::{Context, text_or_input};
+use crate::{
+    api::{NewUserProfile, UserProfile},
+    arguments::ProfileCommand,
+    error::Error,
+    output::{self, Format, bold, plain, plain_lines},
+};
+
+impl Context<'_> {
+    pub(super) async fn user_profile(&self, command: Option<ProfileCommand>) -> Result<(), Error> {
+        match command {
+            None => self.print_profile(self.api.user_profile().await?.as_ref()),
+            Some(ProfileCommand::Set { display_name, bio, no_bio }) => {
+                let bio = bio.as_deref().map(text_or_input).transpose()?;
+                let profile = self.set_profile(display_name, bio, no_bio).await?;
+                self.print_profile(Some(&profile))
+            }
+            Some(ProfileCommand::Rm) => {
+                self.api.delete_user_profile().await?;
+                match self.format {
+                    Format::Json => output::json(&json!({ "removed": true })),
+                    Format::Terminal | Format::Plain => output::line("The profile is removed."),
+                }
+            }
+        }
+    }
+
+    async fn set_profile(
+        &self,
+        display_name: Option<String>,
+        bio: Option<String>,
+        no_bio: bool,
+    ) -> Result<UserProfile, Error> {
+        // The API replaces a profile whole, so what is not given is read first.
+        let is_complete = display_name.is_some() && (bio.is_some() || no_bio);
+        let old = if is_complete { None } else { self.api.user_profile().await? };
+        let (old_name, old_bio) = old.map_or((None, None), |old| (Some(old.display_name), old.bio));
+        let display_name = display_name.or(old_name).ok_or_else(|| {
+            Error::Usage("there is no profile yet: name yourself with --display-name".into())
+        })?;
+        let bio = if no_bio { None } else { bio.or(old_bio) };
+        self.api.replace_user_profile(&NewUserProfile { display_name, bio }).await
+    }
+
+    fn print_profile(&self, profile: Option<&UserProfile>) -> Result<(), Error> {
+        match (self.format, profile) {
+            (Format::Json, profile) => output::json(&profile),
+            (_, None) => {
+                output::line("You have no profile. Set one with `items profile set --display-name NAME`.")
+            }
+            (_, Some(profile)) => {
+                output::line(&bold(&plain(&profile.display_name)))?;
+                profile.bio.as_deref().map_or(Ok(()), |bio| output::line(&plain_lines(bio)))
+            }
+        }
+    }
+}
