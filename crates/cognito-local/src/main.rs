@@ -82,8 +82,9 @@ async fn serve_pool(arguments: &Arguments, file: Option<&PathBuf>) -> Result<(),
         listeners.first().map_or(Ok(arguments.port), |l| l.local_addr().map(|address| address.port()))?;
     let url = format!("http://localhost:{port}").parse()?;
     let pool = LocalPool::open(file.map(PathBuf::as_path), url, config).await?;
+    let stop = stop_signal()?;
     say(&description(&pool))?;
-    serve(pool, listeners, stop_signal()).await?;
+    serve(pool, listeners, stop).await?;
     Ok(())
 }
 
@@ -129,17 +130,21 @@ fn say(text: &str) -> Result<(), Box<dyn Error>> {
     Ok(out.flush()?)
 }
 
-async fn stop_signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
+/// Ctrl-C, or what `kill` sends. The handlers are there when this returns, not only when the future is awaited.
+#[cfg(unix)]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
-    }
-    let _ = tokio::signal::ctrl_c().await;
+    })
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    Ok(async { drop(tokio::signal::ctrl_c().await) })
 }

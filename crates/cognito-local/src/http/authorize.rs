@@ -78,7 +78,7 @@ impl Notice {
     /// What the visitor reads.
     pub(crate) const fn text(self) -> &'static str {
         match self {
-            Self::Confirmed => "Your account is confirmed. Sign in to go on.",
+            Self::Confirmed => "Your account is confirmed. You can sign in now.",
             Self::PasswordReset => "Your new password is set. Sign in with it.",
             Self::CodeSent => "If the account is waiting for a code, a new one is in the mailbox.",
             Self::AppSetUp => "Your authenticator app is set up. Signing in asks for its code from now on.",

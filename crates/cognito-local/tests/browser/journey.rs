@@ -50,7 +50,7 @@ async fn from_sign_up_by_the_mailbox_to_sign_in_with_a_second_factor() {
     browser.type_in("code", &code).await;
     browser.press("Confirm").await;
     browser.wait_for_heading("Sign in").await;
-    assert_eq!(browser.text(".news").await, "Your account is confirmed. Sign in to go on.");
+    assert_eq!(browser.text(".news").await, "Your account is confirmed. You can sign in now.");
     browser.type_in("password", "Correct-horse-9").await;
     browser.press("Sign in").await;
     let tokens = site.redeem(&at_application(&browser).await).await;

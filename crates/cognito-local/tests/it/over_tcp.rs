@@ -23,18 +23,24 @@ async fn serve_pool(path: Option<&Path>, port: u16) -> Served {
     Served { origin, stop, task }
 }
 
-fn http() -> reqwest::Client {
+pub(crate) fn http() -> reqwest::Client {
     let policy = reqwest::redirect::Policy::none();
     reqwest::Client::builder().cookie_store(true).redirect(policy).build().unwrap()
 }
 
-async fn sign_in(http: &reqwest::Client, origin: &str) -> serde_json::Value {
-    let login = format!("{origin}/login?{}", authorize_query(&[]));
+/// Signs alice in by the form of the page, and returns where that leads.
+pub(crate) async fn sign_in_at(http: &reqwest::Client, origin: &str, query: &str) -> String {
+    let login = format!("{origin}/login?{query}");
     let page = http.get(&login).send().await.unwrap().text().await.unwrap();
     let mark = between(&page, "name=\"mark\" value=\"", "\"").unwrap();
     let form = [("mark", mark), ("username", ALICE.0), ("password", ALICE.1)];
     let answer = http.post(&login).header("origin", origin).form(&form).send().await.unwrap();
-    let code = query_of(answer.headers()["location"].to_str().unwrap()).remove("code").unwrap();
+    answer.headers()["location"].to_str().unwrap().to_owned()
+}
+
+pub(crate) async fn sign_in(http: &reqwest::Client, origin: &str) -> serde_json::Value {
+    let callback = sign_in_at(http, origin, &authorize_query(&[])).await;
+    let code = query_of(&callback).remove("code").unwrap();
     let form = [
         ("grant_type", "authorization_code"),
         ("client_id", "localweb"),

@@ -1,0 +1,234 @@
+//! The program itself: what it prints and refuses, and that nothing it acknowledged is lost when it is killed.
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::over_tcp;
+use crate::support::{authorize_query, between};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_cognito-local");
+
+struct Program {
+    process: Child,
+    origin: String,
+    printed: Vec<String>,
+}
+
+impl Program {
+    async fn start(arguments: &[&str], folder: &Path) -> Self {
+        let mut process = Command::new(PROGRAM)
+            .args(arguments)
+            .args(["--port", "0", "--data-dir"])
+            .arg(folder)
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut printed = Vec::new();
+        while let Some(line) = lines.next_line().await.unwrap() {
+            let last = line.contains("bob");
+            printed.push(line);
+            if last {
+                break;
+            }
+        }
+        let domain = printed.iter().find_map(|line| line.trim().strip_prefix("domain")).expect("a domain");
+        let origin = domain.trim().to_owned();
+        Self { process, origin, printed }
+    }
+
+    async fn post(&self, path: &str, form: &[(&str, &str)]) -> Option<reqwest::Response> {
+        over_tcp::http().post(format!("{}{path}", self.origin)).form(form).send().await.ok()
+    }
+
+    async fn refresh(&self, token: &str) -> Option<serde_json::Value> {
+        let form = [("grant_type", "refresh_token"), ("client_id", "localweb"), ("refresh_token", token)];
+        let answer = self.post("/oauth2/token", &form).await?;
+        answer.json().await.ok()
+    }
+}
+
+async fn run(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).args(arguments).output().await.unwrap()
+}
+
+#[tokio::test]
+async fn it_says_where_it_is_and_who_can_sign_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(&[], folder.path()).await;
+    let printed = program.printed.join("\n");
+    for part in
+        ["issuer", "/us-east-1_LocalPool", "/mailbox", "localweb (public)", "localmachine with secret "]
+    {
+        assert!(printed.contains(part), "{part}: {printed}");
+    }
+    assert!(program.printed.iter().any(|line| line.trim() == "alice Wonder-land1"), "{printed}");
+    let _ = over_tcp::sign_in(&over_tcp::http(), &program.origin).await;
+}
+
+#[tokio::test]
+async fn it_answers_at_the_ipv6_address_too_where_there_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(&[], folder.path()).await;
+    let port = program.origin.rsplit(':').next().unwrap();
+    if std::net::TcpListener::bind("[::1]:0").is_ok() {
+        let home = reqwest::get(format!("http://[::1]:{port}/")).await.unwrap();
+        assert_eq!(home.status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn keys_are_rotated_while_it_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(&[], folder.path()).await;
+    let keys = async || {
+        let url = format!("{}/us-east-1_LocalPool/.well-known/jwks.json", program.origin);
+        let keys: serde_json::Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+        keys["keys"].as_array().unwrap().len()
+    };
+    let folder = folder.path().to_str().unwrap();
+    for (command, count) in [("rotate-keys", 4), ("withdraw-keys", 2)] {
+        let output = run(&[command, "--data-dir", folder]).await;
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(keys().await, count, "{command}");
+    }
+}
+
+#[tokio::test]
+async fn a_mistake_is_one_clear_error_and_exit_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("pool.toml");
+    std::fs::write(&config, "groups = []\nclient = 1\n").unwrap();
+    let config = config.to_str().unwrap();
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = busy.local_addr().unwrap().port().to_string();
+    let missing = folder.path().join("nothing");
+    let missing = missing.to_str().unwrap();
+    for (arguments, part) in [
+        (vec!["--ephemeral", "--config", config], "line 2: client: unknown field `client`"),
+        (vec!["--ephemeral", "--config", missing], "nothing: No such file"),
+        (vec!["--ephemeral", "--port", &port], "choose another with --port"),
+        (vec!["rotate-keys", "--data-dir", missing], "there is no user pool in"),
+    ] {
+        let output = run(&arguments).await;
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(part), "{arguments:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_signal_ends_it_within_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = Program::start(&[], folder.path()).await;
+    let open = tokio::net::TcpStream::connect(program.origin.trim_start_matches("http://")).await.unwrap();
+    let pid = program.process.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(1), program.process.wait()).await;
+    assert!(ended.expect("it ends in time").unwrap().success());
+    drop(open);
+}
+
+/// What the pool acknowledged before it was killed.
+#[derive(Default)]
+struct Acknowledged {
+    refresh_tokens: Vec<String>,
+    accounts: Vec<String>,
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_kill_9_at_any_point() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..4 {
+        let mut program = Program::start(&[], folder.path()).await;
+        let mut first_tokens = Vec::new();
+        for _ in 0..3 {
+            let tokens = over_tcp::sign_in(&over_tcp::http(), &program.origin).await;
+            first_tokens.push(tokens["refresh_token"].as_str().unwrap().to_owned());
+        }
+        let done = work_until_killed(&mut program, first_tokens, round, 12 + 7 * round).await;
+
+        let program = Program::start(&[], folder.path()).await;
+        for token in &done.refresh_tokens {
+            let answer = program.refresh(token).await.unwrap();
+            assert!(answer["access_token"].is_string(), "round {round}: {answer}");
+        }
+        for username in &done.accounts {
+            let page = sign_up(&program, username).await.unwrap();
+            assert!(page.contains("User already exists"), "round {round}: {username} is lost");
+        }
+    }
+}
+
+/// Refreshes and signs up in parallel, and kills the program after so many acknowledgements.
+async fn work_until_killed(
+    program: &mut Program,
+    tokens: Vec<String>,
+    round: usize,
+    acknowledgements: usize,
+) -> Acknowledged {
+    let count = AtomicUsize::new(0);
+    let enough = tokio::sync::Notify::new();
+    let acknowledge = || {
+        if count.fetch_add(1, Ordering::SeqCst) + 1 == acknowledgements {
+            enough.notify_one();
+        }
+    };
+    let done = Mutex::new(Acknowledged { refresh_tokens: tokens.clone(), accounts: Vec::new() });
+    let running = &*program;
+    let refreshers = tokens.into_iter().enumerate().map(|(index, mut token)| {
+        let (done, acknowledge) = (&done, &acknowledge);
+        async move {
+            while let Some(answer) = running.refresh(&token).await {
+                token = answer["refresh_token"].as_str().unwrap().to_owned();
+                done.lock().unwrap().refresh_tokens[index].clone_from(&token);
+                acknowledge();
+            }
+        }
+    });
+    let newcomers = async {
+        for number in 0.. {
+            let username = format!("user{round}-{number}");
+            if sign_up(running, &username).await.is_none() {
+                return;
+            }
+            done.lock().unwrap().accounts.push(username);
+            acknowledge();
+        }
+    };
+    let pid = program.process.id().unwrap();
+    let killer = async {
+        enough.notified().await;
+        let killed = Command::new("kill").args(["-KILL", &pid.to_string()]).status().await;
+        assert!(killed.unwrap().success());
+    };
+    tokio::join!(futures_util::future::join_all(refreshers), newcomers, killer);
+    let _ = program.process.wait().await;
+    done.into_inner().unwrap()
+}
+
+/// Signs up, and returns the page that answers; `None` when there is no answer.
+async fn sign_up(program: &Program, username: &str) -> Option<String> {
+    let http = over_tcp::http();
+    let url = format!("{}/signup?{}", program.origin, authorize_query(&[]));
+    let page = http.get(&url).send().await.ok()?.text().await.ok()?;
+    let email = format!("{username}@example.com");
+    let form = [
+        ("mark", between(&page, "name=\"mark\" value=\"", "\"")?),
+        ("username", username),
+        ("email", &email),
+        ("password", "Correct-horse-9"),
+        ("password_again", "Correct-horse-9"),
+    ];
+    let answer = http.post(&url).header("origin", &program.origin).form(&form).send().await.ok()?;
+    answer.text().await.ok()
+}
