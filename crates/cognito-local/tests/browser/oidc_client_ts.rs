@@ -25,6 +25,16 @@ pub(crate) fn page(pool_origin: &str) -> String {
     )
 }
 
+#[test]
+fn its_settings_are_those_of_the_readme() {
+    let settings = |text: &str| -> Vec<String> {
+        let inside = text.split("UserManager({").nth(1).unwrap().split("});").next().unwrap();
+        inside.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+    };
+    let readme = include_str!("../../README.md");
+    assert_eq!(settings(&page("http://localhost:9229")), settings(readme));
+}
+
 async fn call(browser: &Browser, script: &str, argument: Value) -> Value {
     let script = format!(
         "const done = arguments[arguments.length - 1];

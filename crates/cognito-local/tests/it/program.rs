@@ -138,6 +138,45 @@ async fn a_signal_ends_it_within_a_second() {
     drop(open);
 }
 
+/// The part of the README between two markers.
+fn readme(before: &str, after: &str) -> &'static str {
+    between(include_str!("../../README.md"), before, after).expect("the README has it")
+}
+
+#[tokio::test]
+#[ignore = "needs curl"]
+async fn the_commands_of_the_readme_work_as_they_stand() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(&[], folder.path()).await;
+    let secret = program.printed.iter().find_map(|line| line.split_once("with secret ")).unwrap().1;
+    let commands =
+        readme("## With curl", "## With").split("```sh").nth(1).unwrap().split("```").next().unwrap();
+    let commands = commands.replace("http://localhost:9229", &program.origin);
+    let output =
+        Command::new("sh").args(["-eu", "-c", &commands]).env("secret", secret).output().await.unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let answers: Vec<serde_json::Value> = printed.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(answers[0]["access_token"].is_string() && answers[0].get("id_token").is_none(), "{printed}");
+    assert!(answers[1]["id_token"].is_string(), "{printed}");
+}
+
+#[tokio::test]
+async fn what_the_readme_says_it_prints_is_what_it_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(&[], folder.path()).await;
+    let printed: Vec<String> = program
+        .printed
+        .iter()
+        .map(|line| line.replace(&program.origin, "http://localhost:9229"))
+        .map(|line| {
+            line.split_once("with secret ")
+                .map_or(line.clone(), |(start, _)| format!("{start}with secret q4…"))
+        })
+        .collect();
+    let shown: Vec<&str> = readme("```text\nUser pool", "```").lines().collect();
+    assert_eq!(printed[1..], shown[1..]);
+}
+
 /// What the pool acknowledged before it was killed.
 #[derive(Default)]
 struct Acknowledged {

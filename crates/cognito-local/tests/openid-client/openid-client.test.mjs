@@ -3,7 +3,8 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -41,6 +42,14 @@ async function startPool() {
     if (found.issuer && found.secret) break;
   }
   return { process: child, ended, folder, ...found };
+}
+
+async function freePort() {
+  const server = createServer();
+  await new Promise((resolve) => server.listen(0, "localhost", resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
 
 /** Signs in as a browser would: follows the redirect to the page, sends its form, returns where that leads. */
@@ -121,4 +130,29 @@ test("a confidential client gets tokens for itself, by header and by body", asyn
   }
   const wrong = await client.discovery(new URL(pool.issuer), "localmachine", "wrong", undefined, insecure);
   await assert.rejects(client.clientCredentialsGrant(wrong), { error: "invalid_client" });
+});
+
+test("the example of the README works as it stands", async () => {
+  const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
+  // Only the ports change, since those of the README may be taken.
+  const example = readme
+    .match(/```js\n([^]*?)```/)[1]
+    .replaceAll("http://localhost:9229/us-east-1_LocalPool", pool.issuer)
+    .replaceAll("3000", String(await freePort()));
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", example], {
+    cwd: import.meta.dirname,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  let printed = "";
+  for await (const line of createInterface({ input: child.stdout })) {
+    printed += `${line}\n`;
+    const url = line.match(/^Open (\S+)$/)?.[1];
+    if (url) {
+      const answer = await fetch(await signIn(new URL(url)));
+      assert.equal(await answer.text(), "You are signed in.");
+    }
+  }
+  assert.equal(await ended, 0);
+  assert.match(printed, /'cognito:username': 'alice'/);
 });
