@@ -1,5 +1,7 @@
 //! The binary as Lambda runs it: it asks a Runtime API for events, and answers them.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+
 mod function;
 mod runtime_api;
 
