@@ -172,7 +172,7 @@ enum Judgement<'a> {
 impl Attempt<'_> {
     /// Looks, compares and counts in one transaction, so that parallel guesses count like others.
     fn judge<'a>(&self, tx: &Connection, user: Option<&'a User>) -> Result<Judgement<'a>, StoreError> {
-        let subject = self.throttle_subject(user);
+        let subject = self.throttle_subject();
         if throttle::is_locked(tx, &subject, self.now_ms)? {
             return Ok(Judgement::Refused(CodeOutcome::Locked));
         }
@@ -192,8 +192,8 @@ impl Attempt<'_> {
         }
     }
 
-    fn throttle_subject(&self, user: Option<&User>) -> Vec<u8> {
-        let key = users::login_key(user.map_or(self.login, |user| &user.username));
-        token_digest(&format!("{}:{key}", self.purpose.as_str()))
+    /// By what was typed, as for passwords.
+    fn throttle_subject(&self) -> Vec<u8> {
+        token_digest(&format!("{}:{}", self.purpose.as_str(), users::login_key(self.login)))
     }
 }

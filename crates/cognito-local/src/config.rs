@@ -1,12 +1,14 @@
 //! What a pool contains: clients, resource servers, groups, users.
 
 mod file;
+pub(crate) mod validation;
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 pub use file::ConfigFileError;
+pub use validation::ConfigError;
 
 /// What a user pool contains.
 ///

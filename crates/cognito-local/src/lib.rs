@@ -20,10 +20,9 @@ mod totp;
 
 pub use clock::Clock;
 pub use config::{
-    ClientConfig, ClientSecret, ConfigFileError, Mfa, OAuthFlow, PasswordPolicy, PoolConfig,
+    ClientConfig, ClientSecret, ConfigError, ConfigFileError, Mfa, OAuthFlow, PasswordPolicy, PoolConfig,
     RefreshTokenRotation, ResourceServerConfig, TokenLifetimes, UserConfig,
 };
-pub use directory::ConfigError;
 pub use keys::{rotate_keys, withdraw_old_keys};
 pub use password::PasswordError;
 pub use pool::{ClientSummary, DemoUser, LocalPool, OpenError};

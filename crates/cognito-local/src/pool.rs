@@ -7,8 +7,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::clock::Clock;
-use crate::config::{PoolConfig, UserConfig};
-use crate::directory::{Client, ConfigError, Directory};
+use crate::config::{ConfigError, PoolConfig, UserConfig};
+use crate::directory::{Client, Directory};
 use crate::keys::{KeyRing, SigningKey, TokenUse};
 use crate::password::{PasswordError, Passwords};
 use crate::secret::random_client_secret;

@@ -105,7 +105,10 @@ impl Destination {
     /// The URL with more parameters in its query.
     pub(crate) fn with_query<'a>(&self, parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
         let mut url = self.url.clone();
-        url.query_pairs_mut().extend_pairs(parameters);
+        let mut parameters = parameters.into_iter().peekable();
+        if parameters.peek().is_some() {
+            url.query_pairs_mut().extend_pairs(parameters);
+        }
         url.into()
     }
 

@@ -25,23 +25,19 @@ impl LocalPool {
         let key = users::login_key(login);
         let turn = self.passwords().turn().await?;
         let now_ms = self.clock().unix_millis();
-        let subject = key.clone();
+        // By what was typed, not by whose it is: that a name and an address lock together would tell that they belong
+        // together.
+        let subject = token_digest(&key);
+        let sought = subject.clone();
         let (user, locked) = self
             .store()
-            .read(move |db| {
-                let user = users::find_by_login(db, &subject)?;
-                Ok((
-                    user.clone(),
-                    throttle::is_locked(db, &throttle_subject(&subject, user.as_ref()), now_ms)?,
-                ))
-            })
+            .read(move |db| Ok((users::find_by_login(db, &key)?, throttle::is_locked(db, &sought, now_ms)?)))
             .await?;
         if locked {
             return Ok(SignIn::Locked);
         }
         let hash = user.as_ref().map(|user| user.password_hash.clone());
         let (turn, right) = turn.verify(password, hash).await?;
-        let subject = throttle_subject(&key, user.as_ref());
         let now_ms = self.clock().unix_millis();
         self.store()
             .write(move |tx| match right {
@@ -83,13 +79,5 @@ impl LocalPool {
         let digest = token_digest(token);
         let now = self.clock().unix_seconds();
         self.store().read(move |db| sessions::find(db, &digest, now)).await
-    }
-}
-
-/// A user's name and address count together; a name that nobody has counts for itself.
-fn throttle_subject(login_key: &str, user: Option<&User>) -> Vec<u8> {
-    match user {
-        Some(user) => token_digest(&users::login_key(&user.username)),
-        None => token_digest(login_key),
     }
 }

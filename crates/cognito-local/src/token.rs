@@ -178,6 +178,10 @@ pub(crate) fn attribute_claims(user: &User, scope: &str) -> Map<String, Value> {
         claims.insert("email_verified".to_owned(), user.email_verified.into());
     }
     claims.extend(other_attributes(&user.attributes, all, asked("phone")));
+    if claims.contains_key("phone_number") {
+        // The pool sends no messages to telephones, so it has verified none.
+        claims.insert("phone_number_verified".to_owned(), false.into());
+    }
     claims
 }
 

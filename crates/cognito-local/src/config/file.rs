@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::PoolConfig;
-use crate::directory::{Key, KeyPart};
+use super::validation::{Key, KeyPart};
 
 /// A mistake in a configuration file: where it is, and how to mend it.
 #[derive(Debug, thiserror::Error)]

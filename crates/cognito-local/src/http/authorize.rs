@@ -168,6 +168,7 @@ impl AuthorizeRequest {
         self.check_state()?;
         self.check_pkce(params.get("code_challenge_method"))?;
         self.check_resource()?;
+        self.check_provider(params.get("identity_provider").or(params.get("idp_identifier")))?;
         self.scope = self.granted_scope(params.get("scope"))?;
         self.prompt = Prompt::parse(params.get("prompt").unwrap_or_default()).ok_or_else(|| {
             self.refusal(
@@ -228,6 +229,13 @@ impl AuthorizeRequest {
         }
     }
 
+    fn check_provider(&self, provider: Option<&str>) -> Result<(), Refusal> {
+        match provider {
+            None | Some("COGNITO") => Ok(()),
+            Some(_) => Err(self.refusal("invalid_request", "this pool has no identity provider but COGNITO")),
+        }
+    }
+
     fn granted_scope(&self, asked: Option<&str>) -> Result<String, Refusal> {
         let allowed = self.client.scopes();
         let Some(asked) = asked else { return Ok(allowed.join(" ")) };
@@ -239,6 +247,9 @@ impl AuthorizeRequest {
             if !scopes.contains(&scope) {
                 scopes.push(scope);
             }
+        }
+        if scopes.is_empty() {
+            return Err(self.refusal("invalid_scope", "scope is empty"));
         }
         let about_user = scopes.iter().any(|scope| matches!(*scope, "email" | "phone" | "profile"));
         if about_user && !scopes.contains(&"openid") {

@@ -18,6 +18,7 @@ use crate::totp::CHALLENGE_SECONDS;
 pub(crate) struct Browser {
     headers: HeaderMap,
     port: u16,
+    secure: bool,
 }
 
 /// What a browser keeps.
@@ -41,8 +42,9 @@ impl Browser {
     }
 
     pub(crate) fn new(pool: &LocalPool, headers: &HeaderMap) -> Self {
-        let port = pool.public_url().port_or_known_default().unwrap_or_default();
-        Self { headers: headers.clone(), port }
+        let url = pool.public_url();
+        let port = url.port_or_known_default().unwrap_or_default();
+        Self { headers: headers.clone(), port, secure: url.scheme() == "https" }
     }
 
     /// The mark that the forms of a page carry, and the cookie it belongs to, to be set if the browser has none.
@@ -100,10 +102,11 @@ impl Browser {
         self.cookie_header(cookie, "", "; Max-Age=0")
     }
 
-    /// Not `Secure`, which Safari refuses on plain http even for this host.
+    /// `Secure` only behind a proxy that speaks https: on plain http Safari refuses it, even for this host.
     fn cookie_header(&self, cookie: Cookie, value: &str, max_age: &str) -> HeaderValue {
         let name = self.cookie_name(cookie);
-        let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{max_age}");
+        let secure = if self.secure { "; Secure" } else { "" };
+        let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{max_age}");
         // Base64url and digits are valid in a header.
         HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
@@ -128,7 +131,8 @@ pub(crate) struct FormMark {
 
 fn mark_of(pool: &LocalPool, token: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, pool.form_secret());
-    URL_SAFE_NO_PAD.encode(hmac::sign(&key, token.as_bytes()))
+    // The prefix keeps marks apart from what else is derived with the same key.
+    URL_SAFE_NO_PAD.encode(hmac::sign(&key, format!("form:{token}").as_bytes()))
 }
 
 impl FromRequestParts<LocalPool> for Browser {

@@ -45,7 +45,7 @@ fn target(pool: &LocalPool, query: &str) -> Result<String, ErrorPage> {
             let destination = client.logout(uri).ok_or_else(|| {
                 refuse(format!("Its logout_uri is not a sign-out URL of client {}.", client.id))
             })?;
-            Ok(if state.is_some() { destination.with_query(state) } else { destination.as_str().to_owned() })
+            Ok(destination.with_query(state))
         }
         (None, Some(uri)) => {
             client.callback(uri).ok_or_else(|| {

@@ -11,7 +11,7 @@ use super::params::Params;
 use super::visit::{Submission, Visit};
 use crate::account::{NewAccount, SignUp};
 use crate::config::PasswordPolicy;
-use crate::directory::{is_email, username_problem};
+use crate::config::validation::{is_email, username_problem};
 
 #[derive(Template)]
 #[template(path = "signup.html")]

@@ -56,6 +56,8 @@ async fn other_mistakes_are_told_to_the_client() {
         (vec![("scope", "openid items/delete")], "invalid_scope"),
         (vec![("scope", "openid phone")], "invalid_scope"),
         (vec![("scope", "email")], "invalid_scope"),
+        (vec![("scope", " ")], "invalid_scope"),
+        (vec![("identity_provider", "Google")], "invalid_request"),
         (vec![("code_challenge", ""), ("code_challenge_method", "")], "invalid_request"),
         (vec![("code_challenge", "")], "invalid_request"),
         (vec![("code_challenge_method", "")], "invalid_request"),

@@ -136,17 +136,26 @@ impl Browser {
 
     /// Posts a form as it is, without the mark of a page.
     pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> Answer {
+        self.post_from(ORIGIN_URL, path, form).await
+    }
+
+    async fn post_from(&self, origin: &str, path: &str, form: &[(&str, &str)]) -> Answer {
         let mut request = form_request(path, form);
-        request.headers_mut().insert(ORIGIN, ORIGIN_URL.parse().unwrap());
+        request.headers_mut().insert(ORIGIN, origin.parse().unwrap());
         self.send(request).await
     }
 
     /// Fills in the form of a page, with all its hidden fields.
     pub(crate) async fn submit(&self, page: &Answer, fields: &[(&str, &str)]) -> Answer {
+        self.submit_from(ORIGIN_URL, page, fields).await
+    }
+
+    /// Sends the form as a page of another origin in the same browser would.
+    pub(crate) async fn submit_from(&self, origin: &str, page: &Answer, fields: &[(&str, &str)]) -> Answer {
         let hidden = page.hidden_fields();
         let mut form: Vec<(&str, &str)> = hidden.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         form.extend_from_slice(fields);
-        self.post(&page.form_action(), &form).await
+        self.post_from(origin, &page.form_action(), &form).await
     }
 
     pub(crate) async fn sign_in(
