@@ -1,11 +1,10 @@
-//! How it works, page by page.
+//! How it works, page by page: the [rules] of verification, the [key set](key_set) and the [policies].
 
-pub mod key_set {
-    //! How keys are fetched and kept.
-}
-pub mod policies {
-    //! How to say what a caller must be allowed to do.
-}
-pub mod rules {
-    //! The rules of verification and their sources.
-}
+#[doc = include_str!("guide/key_set.md")]
+pub mod key_set {}
+
+#[doc = include_str!("guide/policies.md")]
+pub mod policies {}
+
+#[doc = include_str!("guide/rules.md")]
+pub mod rules {}

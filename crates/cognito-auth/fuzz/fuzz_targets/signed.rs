@@ -24,7 +24,11 @@ static POOL: LazyLock<TestPool> = LazyLock::new(TestPool::new);
 
 static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
     let clock = TestClock::at(UNIX_EPOCH + Duration::from_secs(NOW));
-    POOL.verifier_builder().clock(clock).clock_skew(Duration::from_secs(10)).build().expect("the pool is enough")
+    POOL.verifier_builder()
+        .clock(clock)
+        .clock_skew(Duration::from_secs(10))
+        .build()
+        .expect("the pool is enough")
 });
 
 static REFERENCE: LazyLock<Reference> = LazyLock::new(|| Reference {

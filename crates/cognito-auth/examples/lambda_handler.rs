@@ -1,0 +1,58 @@
+//! A handler for API Gateway and AWS Lambda, without axum: headers in, status and body out.
+//!
+//! A function behind the Lambda runtime calls `handle` with each event. Here one event is read from the standard input:
+//!
+//! ```text
+//! echo '{"headers": {"authorization": "Bearer …"}}' | COGNITO_USER_POOL_ID=eu-west-1_AbCdEfGhI \
+//!     COGNITO_APP_CLIENT_ID=1example23456789 cargo run -p cognito-auth --example lambda_handler
+//! ```
+#![expect(clippy::print_stdout, reason = "the answer of the function")]
+
+use std::collections::HashMap;
+use std::env;
+use std::error::Error;
+
+use cognito_auth::{AuthRejection, UserPool, Verifier, scope};
+use http::HeaderMap;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+scope!(ItemsRead = "items/read");
+
+/// What is needed of an event of an HTTP API (payload format 2.0).
+#[derive(Deserialize)]
+struct Event {
+    headers: HashMap<String, String>,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    // Built once for each instance of the function, outside the handler, so that keys and cache outlive a request.
+    let pool = UserPool::new(&env::var("COGNITO_USER_POOL_ID")?)?;
+    let verifier = Verifier::builder(pool).client_ids([env::var("COGNITO_APP_CLIENT_ID")?]).build()?;
+
+    let event: Event = serde_json::from_reader(std::io::stdin())?;
+    println!("{}", handle(&verifier, event).await?);
+    Ok(())
+}
+
+async fn handle(verifier: &Verifier, event: Event) -> Result<Value, http::Error> {
+    let headers = HeaderMap::try_from(&event.headers)?;
+    Ok(match items(verifier, &headers).await {
+        Ok(body) => json!({ "statusCode": 200, "body": body }),
+        Err(rejection) => refusal(&rejection),
+    })
+}
+
+async fn items(verifier: &Verifier, headers: &HeaderMap) -> Result<String, AuthRejection> {
+    let token = verifier.authenticate(headers).await?;
+    verifier.authorize::<ItemsRead>(&token)?;
+    Ok(format!("items of {}", token.sub()))
+}
+
+fn refusal(rejection: &AuthRejection) -> Value {
+    let headers = rejection.headers();
+    let headers: HashMap<_, _> =
+        headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
+    json!({ "statusCode": rejection.status().as_u16(), "headers": headers, "body": rejection.detail() })
+}

@@ -1,0 +1,34 @@
+//! A service for customers and for staff, who sign in at user pools of their own.
+//!
+//! ```text
+//! CUSTOMER_POOL_ID=eu-west-1_Customers CUSTOMER_CLIENT_ID=… STAFF_POOL_ID=eu-west-1_Staff STAFF_CLIENT_ID=… \
+//!     cargo run -p cognito-auth --example two_pools
+//! ```
+#![expect(clippy::print_stdout, reason = "a program that talks to its user")]
+
+use std::env;
+use std::error::Error;
+
+use axum::Router;
+use axum::routing::get;
+use cognito_auth::{Caller, UserPool, Verifier};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let customers = UserPool::new(&env::var("CUSTOMER_POOL_ID")?)?;
+    let staff = UserPool::new(&env::var("STAFF_POOL_ID")?)?;
+    let verifier = Verifier::builder(customers)
+        .pool(staff)
+        .client_ids([env::var("CUSTOMER_CLIENT_ID")?, env::var("STAFF_CLIENT_ID")?])
+        .build()?;
+
+    let app = Router::new().route("/orders", get(orders)).with_state(verifier);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    Ok(axum::serve(listener, app).await?)
+}
+
+/// A `sub` is unique in its pool only, so an owner is named by both.
+async fn orders(caller: Caller) -> String {
+    format!("orders of {}/{}", caller.user_pool_id(), caller.sub())
+}
