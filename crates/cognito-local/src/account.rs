@@ -9,7 +9,7 @@ use crate::pool::LocalPool;
 use crate::secret::{random_six_digits, secrets_match, token_digest};
 use crate::store::mail::{self, Purpose};
 use crate::store::users::{self, User};
-use crate::store::{StoreError, grants, sessions, settings, throttle};
+use crate::store::{StoreError, grants, settings, throttle};
 use crate::token::random_id;
 
 /// Why something about an account failed through no fault of the visitor.
@@ -61,6 +61,7 @@ impl LocalPool {
             email: Some(account.email),
             email_verified: false,
             confirmed: false,
+            generation: 0,
             attributes: BTreeMap::new(),
             totp_secret: None,
         };
@@ -133,7 +134,6 @@ impl LocalPool {
             match attempt.judge(tx, user.as_ref())? {
                 Judgement::Right(user) => {
                     users::set_password(tx, &user.sub, &password_hash)?;
-                    sessions::delete_of_user(tx, &user.sub)?;
                     grants::revoke_of_user(tx, &user.sub)?;
                     Ok(CodeOutcome::Accepted)
                 }

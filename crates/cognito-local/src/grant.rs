@@ -92,6 +92,7 @@ impl LocalPool {
         let digest = token_digest(&token);
         let code = Code {
             sub: session.sub.clone(),
+            generation: session.generation,
             client_id: request.client.id.clone(),
             redirect_uri: request.redirect_uri.to_owned(),
             scope: request.scope.to_owned(),
@@ -240,6 +241,9 @@ fn redeem(
     codes::mark_used(tx, &digest, None)?;
     check_exchange(&code, exchange, now)?;
     let (user, groups) = active_user(tx, &code.sub)?;
+    if user.generation != code.generation {
+        return Err(GrantError::Invalid);
+    }
     let (grant, refresh_token) = start_grant(tx, client, &code, now)?;
     codes::mark_used(tx, &digest, Some(&grant.origin_jti))?;
     let scope = grant.scope.clone();

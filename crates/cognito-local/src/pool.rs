@@ -363,6 +363,7 @@ fn settle_user(
         email_verified: config.email.is_some(),
         email: config.email,
         confirmed: true,
+        generation: 0,
         attributes: config.attributes,
         totp_secret: None,
     };

@@ -53,15 +53,15 @@ impl LocalPool {
     }
 
     /// Remembers a sign-in, and returns the secret that the browser keeps.
-    pub(crate) async fn start_session(&self, sub: &str) -> Result<(String, Session), StoreError> {
+    pub(crate) async fn start_session(&self, user: &User) -> Result<(String, Session), StoreError> {
         let token = random_token()?;
         let digest = token_digest(&token);
         let now = self.clock().unix_seconds();
-        let sub = sub.to_owned();
+        let (sub, generation) = (user.sub.clone(), user.generation);
         let session = self
             .store()
             .write(move |tx| {
-                let session = Session { sub, auth_time: now };
+                let session = Session { sub, generation, auth_time: now };
                 sessions::insert(tx, &digest, &session, now + SESSION_SECONDS)?;
                 Ok(session)
             })

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 const SCHEMA: &str = include_str!("store/schema.sql");
 
 /// How long a change waits for another process (`rotate-keys`) that holds the file.
@@ -42,9 +42,9 @@ pub enum StoreError {
     /// There is no pool in this file.
     #[error("there is no user pool in {}", .0.display())]
     Missing(PathBuf),
-    /// The file was written by a later version of this program.
+    /// The file was written by another version of this program.
     #[error(
-        "the pool's database has schema version {found}, and this program knows {SCHEMA_VERSION}: delete the file or use the later program"
+        "the pool's database has schema version {found}, and this program knows {SCHEMA_VERSION}: delete the file, or use the program that wrote it"
     )]
     SchemaVersion {
         /// The version in the file.

@@ -78,11 +78,11 @@ impl QrPicture {
 
 impl LocalPool {
     /// Starts the second step of a sign-in, and returns the secret that the browser keeps for it.
-    pub(crate) async fn start_challenge(&self, sub: &str) -> Result<String, StoreError> {
+    pub(crate) async fn start_challenge(&self, user: &User) -> Result<String, StoreError> {
         let token = random_token()?;
-        let (digest, sub, now) = (token_digest(&token), sub.to_owned(), self.clock().unix_seconds());
+        let (digest, user, now) = (token_digest(&token), user.clone(), self.clock().unix_seconds());
         self.store()
-            .write(move |tx| challenges::insert(tx, &digest, &sub, now, now + CHALLENGE_SECONDS))
+            .write(move |tx| challenges::insert(tx, &digest, &user, now, now + CHALLENGE_SECONDS))
             .await?;
         Ok(token)
     }
@@ -117,7 +117,7 @@ impl LocalPool {
                 match judge_code(tx, &user, &code, enrolment.as_ref(), now_ms)? {
                     CodeOutcome::Accepted => {
                         challenges::delete(tx, &digest)?;
-                        let session = Session { sub: user.sub, auth_time: now };
+                        let session = Session { sub: user.sub, generation: user.generation, auth_time: now };
                         sessions::insert(tx, &session_digest, &session, now + SESSION_SECONDS)?;
                         Ok(Answered::SignedIn { token, session })
                     }

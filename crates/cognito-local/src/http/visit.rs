@@ -57,7 +57,7 @@ impl Visit {
             (Mfa::Optional | Mfa::Required, Some(_)) => self.challenge(user, "/mfa").await,
             (Mfa::Required, None) => self.challenge(user, "/mfa/setup").await,
             (Mfa::Off, _) | (Mfa::Optional, None) => {
-                let started = self.pool.start_session(&user.sub).await;
+                let started = self.pool.start_session(user).await;
                 let (token, session) = started.map_err(|e| self.request.failure(e))?;
                 self.go_back(&token, &session).await
             }
@@ -65,7 +65,7 @@ impl Visit {
     }
 
     async fn challenge(&self, user: &User, path: &str) -> Result<Response, Refusal> {
-        let token = self.pool.start_challenge(&user.sub).await.map_err(|e| self.request.failure(e))?;
+        let token = self.pool.start_challenge(user).await.map_err(|e| self.request.failure(e))?;
         let mut response = found(&self.request.link(path));
         response.headers_mut().append(SET_COOKIE, self.browser.set_cookie(Cookie::Challenge, &token));
         Ok(response)

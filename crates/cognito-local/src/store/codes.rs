@@ -14,6 +14,7 @@ const MEMORY_SECONDS: i64 = 24 * 3600;
 #[derive(Clone)]
 pub(crate) struct Code {
     pub(crate) sub: String,
+    pub(crate) generation: i64,
     pub(crate) client_id: String,
     pub(crate) redirect_uri: String,
     pub(crate) scope: String,
@@ -30,8 +31,8 @@ pub(crate) fn insert(connection: &Connection, digest: &[u8], code: &Code) -> Res
     connection.execute("DELETE FROM codes WHERE expires_at <= ?1", [code.expires_at - MEMORY_SECONDS])?;
     connection.execute(
         "INSERT INTO codes (digest, sub, client_id, redirect_uri, scope, resource, nonce, code_challenge, auth_time,
-                            expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                            expires_at, generation)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         params![
             digest,
             code.sub,
@@ -42,7 +43,8 @@ pub(crate) fn insert(connection: &Connection, digest: &[u8], code: &Code) -> Res
             code.nonce,
             code.code_challenge,
             code.auth_time,
-            code.expires_at
+            code.expires_at,
+            code.generation
         ],
     )?;
     Ok(())
@@ -51,7 +53,7 @@ pub(crate) fn insert(connection: &Connection, digest: &[u8], code: &Code) -> Res
 pub(crate) fn find(connection: &Connection, digest: &[u8]) -> Result<Option<Code>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT sub, client_id, redirect_uri, scope, resource, nonce, code_challenge, auth_time, expires_at, used,
-                origin_jti
+                origin_jti, generation
          FROM codes WHERE digest = ?1",
     )?;
     Ok(statement.query_row([digest], from_row).optional()?)
@@ -70,6 +72,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Code> {
         expires_at: row.get(8)?,
         used: row.get(9)?,
         origin_jti: row.get(10)?,
+        generation: row.get(11)?,
     })
 }
 

@@ -26,6 +26,7 @@ CREATE TABLE users (
     email_key TEXT,
     email_verified INTEGER NOT NULL DEFAULT 0,
     confirmed INTEGER NOT NULL DEFAULT 0,
+    generation INTEGER NOT NULL DEFAULT 0, -- Of the password: what an earlier one gave is void.
     attributes TEXT NOT NULL DEFAULT '{}',
     totp_secret BLOB,
     totp_last_step INTEGER NOT NULL DEFAULT 0
@@ -44,6 +45,7 @@ CREATE TABLE memberships (
 CREATE TABLE sessions (
     digest BLOB PRIMARY KEY,
     sub TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    generation INTEGER NOT NULL,
     auth_time INTEGER NOT NULL,
     expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -72,6 +74,7 @@ CREATE INDEX refresh_tokens_by_grant ON refresh_tokens (origin_jti);
 CREATE TABLE codes (
     digest BLOB PRIMARY KEY,
     sub TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    generation INTEGER NOT NULL,
     client_id TEXT NOT NULL,
     redirect_uri TEXT NOT NULL,
     scope TEXT NOT NULL,
@@ -88,6 +91,7 @@ CREATE TABLE codes (
 CREATE TABLE challenges (
     digest BLOB PRIMARY KEY,
     sub TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    generation INTEGER NOT NULL,
     expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 

@@ -6,6 +6,7 @@ use super::StoreError;
 
 pub(crate) struct Session {
     pub(crate) sub: String,
+    pub(crate) generation: i64,
     pub(crate) auth_time: i64,
 }
 
@@ -17,28 +18,26 @@ pub(crate) fn insert(
 ) -> Result<(), StoreError> {
     connection.execute("DELETE FROM sessions WHERE expires_at <= ?1", [session.auth_time])?;
     connection.execute(
-        "INSERT INTO sessions (digest, sub, auth_time, expires_at) VALUES (?1, ?2, ?3, ?4)",
-        params![digest, session.sub, session.auth_time, expires_at],
+        "INSERT INTO sessions (digest, sub, generation, auth_time, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![digest, session.sub, session.generation, session.auth_time, expires_at],
     )?;
     Ok(())
 }
 
 pub(crate) fn find(connection: &Connection, digest: &[u8], now: i64) -> Result<Option<Session>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT sub, auth_time FROM sessions WHERE digest = ?1 AND expires_at > ?2")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT sub, generation, auth_time FROM sessions JOIN users USING (sub, generation)
+         WHERE digest = ?1 AND expires_at > ?2",
+    )?;
     let session = statement
-        .query_row(params![digest, now], |row| Ok(Session { sub: row.get(0)?, auth_time: row.get(1)? }))
+        .query_row(params![digest, now], |row| {
+            Ok(Session { sub: row.get(0)?, generation: row.get(1)?, auth_time: row.get(2)? })
+        })
         .optional()?;
     Ok(session)
 }
 
 pub(crate) fn delete(connection: &Connection, digest: &[u8]) -> Result<(), StoreError> {
     connection.execute("DELETE FROM sessions WHERE digest = ?1", [digest])?;
-    Ok(())
-}
-
-/// Ends every remembered sign-in of a user.
-pub(crate) fn delete_of_user(connection: &Connection, sub: &str) -> Result<(), StoreError> {
-    connection.execute("DELETE FROM sessions WHERE sub = ?1", [sub])?;
     Ok(())
 }

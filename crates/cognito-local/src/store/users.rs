@@ -14,12 +14,13 @@ pub(crate) struct User {
     pub(crate) email: Option<String>,
     pub(crate) email_verified: bool,
     pub(crate) confirmed: bool,
+    pub(crate) generation: i64,
     pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) totp_secret: Option<Vec<u8>>,
 }
 
 const COLUMNS: &str =
-    "sub, username, password_hash, email, email_verified, confirmed, attributes, totp_secret";
+    "sub, username, password_hash, email, email_verified, confirmed, attributes, totp_secret, generation";
 
 /// Names and addresses are compared in lower case, as in a Cognito pool without case sensitivity.
 pub(crate) fn login_key(login: &str) -> String {
@@ -85,6 +86,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<User> {
             rusqlite::Error::FromSqlConversionFailure(6, rusqlite::types::Type::Text, Box::new(e))
         })?,
         totp_secret: row.get(7)?,
+        generation: row.get(8)?,
     })
 }
 
@@ -111,13 +113,17 @@ pub(crate) fn replace_groups(
     Ok(())
 }
 
-/// Sets a new password.
+/// Sets a new password. Sessions, challenges and codes that the old one gave are void from then on, those included that
+/// are being made at this moment.
 pub(crate) fn set_password(
     connection: &Connection,
     sub: &str,
     password_hash: &str,
 ) -> Result<(), StoreError> {
-    connection.execute("UPDATE users SET password_hash = ?2 WHERE sub = ?1", params![sub, password_hash])?;
+    connection.execute(
+        "UPDATE users SET password_hash = ?2, generation = generation + 1 WHERE sub = ?1",
+        params![sub, password_hash],
+    )?;
     Ok(())
 }
 

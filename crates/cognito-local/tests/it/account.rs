@@ -195,6 +195,7 @@ async fn a_forgotten_password_is_reset_and_all_that_the_old_one_gave_ends() {
     let thief = pool.browser();
     let code = thief.code(ALICE, &[]).await;
     let tokens = pool.redeem(&code).await;
+    let unused_code = thief.code_again().await;
 
     let browser = pool.browser();
     let asked = forgot(&browser, "alice@example.com").await;
@@ -216,6 +217,7 @@ async fn a_forgotten_password_is_reset_and_all_that_the_old_one_gave_ends() {
     assert_eq!(new.status, StatusCode::FOUND);
     pool.refresh(&tokens.member("refresh_token")).await.assert_error("invalid_grant");
     assert_eq!(pool.user_info(&tokens.member("access_token")).await.status, StatusCode::UNAUTHORIZED);
+    pool.redeem(&unused_code).await.assert_error("invalid_grant");
     let remembered = thief.open("/oauth2/authorize").await;
     assert!(remembered.location().starts_with("/login?"), "{}", remembered.location());
     assert_eq!(reset(&browser, "alice", &mailed, "Third-time-3").await.status, StatusCode::BAD_REQUEST);

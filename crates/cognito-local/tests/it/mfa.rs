@@ -116,6 +116,27 @@ async fn a_challenge_ends_after_ten_minutes() {
 }
 
 #[tokio::test]
+async fn a_challenge_ends_with_the_password_that_led_to_it() {
+    let pool = TestPool::open().await;
+    let secret = set_up(&pool, &pool.browser()).await;
+    let thief = pool.browser();
+    let challenged = thief.sign_in(ALICE, &[]).await;
+    let page = thief.follow(&challenged).await;
+
+    let browser = pool.browser();
+    let forgot = browser.open("/forgot-password").await;
+    let asked = browser.submit(&forgot, &[("username", "alice")]).await;
+    let reset = browser.follow(&asked).await;
+    let code = pool.mailed_code().await;
+    let (password, again) = (("password", "Looking-glass2"), ("password_again", "Looking-glass2"));
+    let done = browser.submit(&reset, &[("username", "alice"), ("code", &code), password, again]).await;
+    assert!(done.location().starts_with("/login?"));
+
+    let late = thief.submit(&page, &[("code", &app_code(&pool, &secret, 1))]).await;
+    assert!(late.location().starts_with("/login?"), "{}", late.location());
+}
+
+#[tokio::test]
 async fn a_pool_can_require_an_app_of_everybody() {
     let pool = TestPool::with(|config| config.mfa = Mfa::Required).await;
     let browser = pool.browser();

@@ -180,6 +180,11 @@ impl Browser {
         self.get(&format!("{path}?{}", authorize_query(&[]))).await
     }
 
+    /// Another code for the account that the browser remembers.
+    pub(crate) async fn code_again(&self) -> String {
+        self.open("/oauth2/authorize").await.redirect_parameter("code")
+    }
+
     pub(crate) async fn code(&self, user: (&str, &str), changes: &[(&str, &str)]) -> String {
         let answer = self.sign_in(user, changes).await;
         answer.redirect_parameter("code")
