@@ -115,7 +115,8 @@ mod tests {
     }
 
     fn hash(number: usize) -> TokenHash {
-        TokenCache::new(1).hash(&number.to_string()).unwrap()
+        static HASHES: LazyLock<TokenCache> = LazyLock::new(|| TokenCache::new(1));
+        HASHES.hash(&number.to_string()).unwrap()
     }
 
     #[tokio::test]

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::json::excerpt;
+
 pub use self::fetch::{FetchCause, FetchError};
 pub(crate) use self::jwk::PublicKey;
 pub(crate) use self::source::KeySource;
@@ -29,19 +31,19 @@ impl KeySet {
     /// [`JwksError::Syntax`] if it is not a key set, [`JwksError::NoUsableKey`] if every key was skipped.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, JwksError> {
         let document: Document<'_> = serde_json::from_slice(json).map_err(JwksError::syntax)?;
-        let mut keys = HashMap::new();
-        let mut skipped = Vec::new();
+        let mut keys: HashMap<String, Option<Arc<PublicKey>>> = HashMap::new();
         for entry in document.keys {
             match jwk::read(entry) {
-                // Neither of two keys of one name can be told to be the right one.
-                Ok((kid, key)) => match keys.insert(kid.clone(), Some(Arc::new(key))) {
-                    None => {}
-                    Some(_) => drop(keys.insert(kid, None)),
-                },
-                Err(reason) => skipped.push(reason),
+                Ok((kid, key)) => {
+                    // Neither of two keys of one name can be told to be the right one.
+                    keys.entry(kid).and_modify(|key| *key = None).or_insert_with(|| Some(Arc::new(key)));
+                }
+                Err(reason) => tracing::debug!(%reason, "skipped a key of the set"),
             }
         }
-        report_skipped(&keys, &skipped);
+        for (kid, _) in keys.iter().filter(|(_, key)| key.is_none()) {
+            tracing::warn!(kid = excerpt(kid), "skipped all keys of one kid");
+        }
         let keys: HashMap<_, _> = keys.into_iter().filter_map(|(kid, key)| Some((kid, key?))).collect();
         if keys.is_empty() { Err(JwksError::NoUsableKey) } else { Ok(Self { keys: Arc::new(keys) }) }
     }
@@ -84,13 +86,4 @@ impl JwksError {
 struct Document<'a> {
     #[serde(borrow)]
     keys: Vec<&'a RawValue>,
-}
-
-fn report_skipped(keys: &HashMap<String, Option<Arc<PublicKey>>>, skipped: &[jwk::Skipped]) {
-    for reason in skipped {
-        tracing::debug!(%reason, "skipped a key of the set");
-    }
-    for (kid, _) in keys.iter().filter(|(_, key)| key.is_none()) {
-        tracing::warn!(kid = crate::json::excerpt(kid), "skipped all keys of one kid");
-    }
 }

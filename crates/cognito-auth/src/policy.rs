@@ -96,30 +96,23 @@ impl Requirements {
     /// What is missing for the requirements to hold; nothing if they hold. Without `scope_checks` every scope counts as
     /// granted.
     pub(crate) fn missing(&self, token: &AccessToken, scope_checks: bool) -> Option<Alternative> {
-        let missing = |missing| Some(missing).filter(|_| !self.holds(token, scope_checks));
-        match *self {
-            Self::Nothing => None,
-            Self::Scope(scope) => missing(Alternative { scopes: vec![scope], ..Alternative::default() }),
-            Self::Group(group) => missing(Alternative { groups: vec![group], ..Alternative::default() }),
-            Self::Condition { description, .. } => {
-                missing(Alternative { conditions: vec![description], ..Alternative::default() })
-            }
+        if self.holds(token, scope_checks) {
+            return None;
+        }
+        let missing = |requirement: &Self| requirement.missing(token, scope_checks);
+        Some(match self {
             Self::AllOf(all) => {
-                let parts = all.iter().filter_map(|requirement| requirement.missing(token, scope_checks));
-                parts.reduce(|one, other| one.and(&other))
+                all.iter().filter_map(missing).fold(Alternative::default(), |one, other| one.and(&other))
             }
             Self::AnyOf(any) => {
-                missing(Alternative::default())?;
-                let mut ways = any.iter().filter_map(|requirement| requirement.missing(token, scope_checks));
-                let first = ways.next().unwrap_or_default();
+                let ways: Vec<_> = any.iter().filter_map(missing).collect();
                 // A client can ask for a scope, but not for a group.
-                if first.is_scopes_only() {
-                    Some(first)
-                } else {
-                    ways.find(Alternative::is_scopes_only).or(Some(first))
-                }
+                let best = ways.iter().find(|way| way.is_scopes_only()).or(ways.first());
+                best.cloned().unwrap_or_default()
             }
-        }
+            // There is one way only.
+            _ => self.alternatives().pop().unwrap_or_default(),
+        })
     }
 
     fn holds(&self, token: &AccessToken, scope_checks: bool) -> bool {
@@ -263,7 +256,7 @@ tuples_are_policies! {
 /// ```
 #[macro_export]
 macro_rules! scope {
-    ($(#[$attribute:meta])* $visibility:vis $name:ident = $scope:expr $(;)?) => {
+    ($(#[$attribute:meta])* $visibility:vis $name:ident = $scope:literal $(;)?) => {
         $(#[$attribute])*
         #[doc = concat!("\n\nThe scope `", $scope, "`.")]
         #[derive(Debug)]
@@ -292,7 +285,7 @@ macro_rules! scope {
 /// ```
 #[macro_export]
 macro_rules! group {
-    ($(#[$attribute:meta])* $visibility:vis $name:ident = $group:expr $(;)?) => {
+    ($(#[$attribute:meta])* $visibility:vis $name:ident = $group:literal $(;)?) => {
         $(#[$attribute])*
         #[doc = concat!("\n\nThe group `", $group, "`.")]
         #[derive(Debug)]

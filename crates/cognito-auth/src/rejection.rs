@@ -55,9 +55,8 @@ impl AuthRejection {
             VerifyError::KeysUnavailable(unavailable) => Some(unavailable.retry_after()),
             _ => None,
         };
-        let source = Some(Arc::new(error));
-        let kind = source.as_deref().map_or(RejectionKind::InvalidToken, kind_of);
-        Self { retry_after, source, ..Self::new(kind, challenge) }
+        let kind = kind_of(&error);
+        Self { retry_after, source: Some(Arc::new(error)), ..Self::new(kind, challenge) }
     }
 
     /// A valid token is not enough. The scopes are those to ask for; there are none if a scope is not what is missing.

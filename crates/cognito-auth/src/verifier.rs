@@ -144,18 +144,22 @@ impl Verifier {
         let inner = &*self.0;
         inner.check_size(raw)?;
         let hash = inner.cache.hash(raw);
-        let token = match hash.and_then(|hash| inner.cached(&hash)) {
+        let cached = hash.and_then(|hash| inner.cached(&hash));
+        let is_cached = cached.is_some();
+        let token = match cached {
             Some(token) => {
                 token.times().check(&inner.rules, inner.clock.unix_seconds())?;
-                inner.counters.record_cache_hit();
                 token
             }
             None => inner.verify_access(raw, hash).await?,
         };
-        match &inner.deny_list {
-            Some(list) if list.names(&token) => Err(VerifyError::DenyListed),
-            _ => Ok(token),
+        if inner.deny_list.as_ref().is_some_and(|list| list.names(&token)) {
+            return Err(VerifyError::DenyListed);
         }
+        if is_cached {
+            inner.counters.record_cache_hit();
+        }
+        Ok(token)
     }
 
     async fn id_token(&self, raw: &str) -> Result<IdToken, VerifyError> {

@@ -1,5 +1,6 @@
 //! Fetching a key set: one GET, bounded in time and size, and no detours.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -115,14 +116,20 @@ impl fmt::Display for FetchError {
         formatter.write_str("no key set could be fetched")?;
         for (index, (url, cause)) in self.attempts().enumerate() {
             write!(formatter, "{} {url}: {cause}", if index == 0 { ":" } else { ";" })?;
+            // The cause alone says that a request failed, and its sources say why.
+            let mut source = cause.source();
+            while let Some(error) = source {
+                write!(formatter, ": {error}")?;
+                source = error.source();
+            }
         }
         Ok(())
     }
 }
 
-impl std::error::Error for FetchError {
+impl Error for FetchError {
     /// The cause at the URL that was tried last.
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.attempts.last().map(|attempt| &attempt.cause as _)
     }
 }
@@ -193,6 +200,13 @@ mod tests {
         let causes: Vec<_> = error.attempts().collect();
         assert!(matches!(causes[..], [(_, FetchCause::Status(403)), (_, FetchCause::TooLarge)]), "{error}");
         assert!(error.to_string().contains(&updated.url()), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_failure_tells_why_a_request_failed() {
+        let error =
+            Endpoints::new(vec!["http://127.0.0.1:1/jwks.json".parse().unwrap()]).fetch().await.unwrap_err();
+        assert!(error.to_string().contains("refused"), "{error}");
     }
 
     #[tokio::test]

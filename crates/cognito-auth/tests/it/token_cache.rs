@@ -134,3 +134,25 @@ async fn it_can_be_switched_off() {
     let stats = verifier.stats();
     assert_eq!((stats.accepted, stats.cache_hits, stats.cached_tokens), (2, 0, 0));
 }
+
+#[tokio::test]
+async fn the_counters_tell_what_became_of_tokens() {
+    let pool = TestPool::new();
+    let verifier =
+        pool.verifier_builder().deny_if(|token| token.username() == Some("mallory")).build().unwrap();
+    let alice = pool.user("alice");
+    for raw in [
+        alice.access_token(),
+        alice.clone().expired().access_token(),
+        pool.user("mallory").access_token(),
+        pool.user("mallory").access_token(),
+        alice.id_token(),
+        "x".to_owned(),
+    ] {
+        let _ = verifier.verify_access(&raw).await;
+    }
+    let stats = verifier.stats();
+    assert_eq!((stats.accepted, stats.cache_hits, stats.expired, stats.refused), (1, 0, 1, 4));
+    assert_eq!((stats.pools[0].keys, stats.pools[0].key_set_age), (2, None));
+    assert_eq!(stats.pools[0].user_pool_id, pool.id());
+}
