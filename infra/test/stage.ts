@@ -142,6 +142,10 @@ export class Backend {
     createInterface({ input: this.#process.stdout! }).on('line', (line) => this.log.push(line));
   }
 
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
   /** Waits until it answers this about its readiness. */
   async answers(status: number): Promise<this> {
     await eventually(async () => {
