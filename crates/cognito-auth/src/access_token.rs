@@ -35,7 +35,7 @@ struct Verified {
     origin_jti: Option<String>,
     auth_time: Option<i64>,
     times: Times,
-    payload: Box<[u8]>,
+    payload: Vec<u8>,
 }
 
 /// Who a token speaks for.
@@ -191,7 +191,7 @@ impl AccessToken {
             username: username.map(Cow::into_owned),
             auth_time,
             times,
-            payload: payload.into_boxed_slice(),
+            payload,
         })))
     }
 

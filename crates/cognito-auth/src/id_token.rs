@@ -37,7 +37,7 @@ struct Verified {
     at_hash: Option<String>,
     auth_time: Option<i64>,
     times: Times,
-    payload: Box<[u8]>,
+    payload: Vec<u8>,
 }
 
 impl IdToken {
@@ -153,7 +153,7 @@ impl IdToken {
             at_hash: claims.optional_text("at_hash")?.map(Cow::into_owned),
             auth_time,
             times,
-            payload: payload.into_boxed_slice(),
+            payload,
         })))
     }
 }

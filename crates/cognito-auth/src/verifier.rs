@@ -57,10 +57,11 @@ struct Inner {
     counters: Counters,
 }
 
-/// Whose key verified a signature.
+/// Whose key verified a signature, and when.
 struct Signer {
     pool: usize,
     generation: u64,
+    now: i64,
 }
 
 impl Verifier {
@@ -144,11 +145,12 @@ impl Verifier {
         let inner = &*self.0;
         inner.check_size(raw)?;
         let hash = inner.cache.hash(raw);
-        let cached = hash.and_then(|hash| inner.cached(&hash));
+        let now = inner.clock.unix_seconds();
+        let cached = hash.and_then(|hash| inner.cached(&hash, now));
         let is_cached = cached.is_some();
         let token = match cached {
             Some(token) => {
-                token.times().check(&inner.rules, inner.clock.unix_seconds())?;
+                token.times().check(&inner.rules, now)?;
                 token
             }
             None => inner.verify_access(raw, hash).await?,
@@ -166,8 +168,8 @@ impl Verifier {
         let inner = &*self.0;
         inner.check_size(raw)?;
         let unverified = Unverified::parse(raw)?;
-        let Signer { pool, .. } = inner.verify_signature(&unverified).await?;
-        IdToken::check(unverified.payload, &inner.pools[pool], &inner.rules, inner.clock.unix_seconds())
+        let Signer { pool, now, .. } = inner.verify_signature(&unverified).await?;
+        IdToken::check(unverified.payload, &inner.pools[pool], &inner.rules, now)
     }
 
     #[cfg(feature = "axum")]
@@ -183,15 +185,14 @@ impl Inner {
     }
 
     /// A token that was verified with keys that are still in use.
-    fn cached(&self, hash: &TokenHash) -> Option<AccessToken> {
+    fn cached(&self, hash: &TokenHash, now: i64) -> Option<AccessToken> {
         let cached = self.cache.get(hash)?;
-        self.sources[cached.pool].is_current(cached.generation).then_some(cached.token)
+        self.sources[cached.pool].is_current(cached.generation, now).then_some(cached.token)
     }
 
     async fn verify_access(&self, raw: &str, hash: Option<TokenHash>) -> Result<AccessToken, VerifyError> {
         let unverified = Unverified::parse(raw)?;
-        let Signer { pool, generation } = self.verify_signature(&unverified).await?;
-        let now = self.clock.unix_seconds();
+        let Signer { pool, generation, now } = self.verify_signature(&unverified).await?;
         let token = AccessToken::check(unverified.payload, &self.pools[pool], &self.rules, now)?;
         if let Some(hash) = hash {
             self.cache.insert(hash, CachedToken { token: token.clone(), pool, generation });
@@ -212,11 +213,12 @@ impl Inner {
     /// Tries each pool that has a key of this name, because one pool must not be able to disturb another by publishing
     /// a key under its name. Nothing if there is no such key.
     fn verify_with_known_keys(&self, token: &Unverified<'_>) -> Option<Result<Signer, VerifyError>> {
+        let now = self.clock.unix_seconds();
         let mut refused = None;
         for (pool, source) in self.sources.iter().enumerate() {
-            let Some((key, generation)) = source.key(&token.kid) else { continue };
+            let Some((key, generation)) = source.key(&token.kid, now) else { continue };
             match verify_with(&key, token) {
-                Ok(()) => return Some(Ok(Signer { pool, generation })),
+                Ok(()) => return Some(Ok(Signer { pool, generation, now })),
                 Err(error) => refused = Some(Err(error)),
             }
         }

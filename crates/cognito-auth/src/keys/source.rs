@@ -103,31 +103,28 @@ impl KeySource {
         Self { shared: Arc::new(shared), worker: Mutex::new(None) }
     }
 
-    /// The key of this name, and the generation of its set, if there is a set that is not too old.
-    pub(crate) fn key(&self, kid: &str) -> Option<(Arc<PublicKey>, u64)> {
+    /// The key of this name, and the generation of its set, if there is a set that is not too old at this time.
+    pub(crate) fn key(&self, kid: &str, now: i64) -> Option<(Arc<PublicKey>, u64)> {
         let loaded = self.shared.current.load();
-        let loaded = loaded.as_ref().filter(|loaded| loaded.is_usable(&self.shared.clock))?;
+        let loaded = loaded.as_ref().filter(|loaded| loaded.is_usable(now))?;
         Some((Arc::clone(loaded.keys.key(kid)?), loaded.generation))
     }
 
-    /// Whether keys of this generation are in use and not too old.
-    pub(crate) fn is_current(&self, generation: u64) -> bool {
+    /// Whether keys of this generation are in use and not too old at this time.
+    pub(crate) fn is_current(&self, generation: u64, now: i64) -> bool {
         let loaded = self.shared.current.load();
-        loaded
-            .as_ref()
-            .is_some_and(|loaded| loaded.generation == generation && loaded.is_usable(&self.shared.clock))
+        loaded.as_ref().is_some_and(|loaded| loaded.generation == generation && loaded.is_usable(now))
     }
 
     pub(crate) fn has_keys(&self) -> bool {
-        let loaded = self.shared.current.load();
-        loaded.as_ref().is_some_and(|loaded| loaded.is_usable(&self.shared.clock))
+        self.shared.has_keys()
     }
 
     /// The number of keys in use and the age of their set.
     pub(crate) fn extent(&self) -> (usize, Option<Duration>) {
         let loaded = self.shared.current.load();
         let Some(loaded) = loaded.as_ref() else { return (0, None) };
-        (loaded.keys.len(), loaded.age(&self.shared.clock))
+        (loaded.keys.len(), loaded.age(self.shared.clock.unix_seconds()))
     }
 
     pub(crate) fn progress(&self) -> Progress {
@@ -238,13 +235,14 @@ impl Loaded {
         Self { keys, generation: GENERATIONS.fetch_add(1, Ordering::Relaxed), fetched_at }
     }
 
-    fn age(&self, clock: &Clock) -> Option<Duration> {
-        let seconds = clock.unix_seconds().saturating_sub(self.fetched_at?);
+    /// The time since the keys were fetched; none for keys that do not age.
+    fn age(&self, now: i64) -> Option<Duration> {
+        let seconds = now.saturating_sub(self.fetched_at?);
         Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
     }
 
-    fn is_usable(&self, clock: &Clock) -> bool {
-        self.age(clock).is_none_or(|age| age < MAX_KEY_AGE)
+    fn is_usable(&self, now: i64) -> bool {
+        self.age(now).is_none_or(|age| age < MAX_KEY_AGE)
     }
 }
 
@@ -260,6 +258,10 @@ impl Progress {
 }
 
 impl Shared {
+    fn has_keys(&self) -> bool {
+        self.current.load().as_ref().is_some_and(|loaded| loaded.is_usable(self.clock.unix_seconds()))
+    }
+
     async fn work(&self) {
         loop {
             self.wait_until_due().await;
@@ -317,7 +319,7 @@ impl Shared {
             Some(failure) => {
                 progress.failed += 1;
                 progress.failures_in_a_row = progress.failures_in_a_row.saturating_add(1);
-                let usable = self.current.load().as_ref().is_some_and(|loaded| loaded.is_usable(&self.clock));
+                let usable = self.has_keys();
                 tracing::warn!(pool = %self.pool, %failure, older_keys_serve = usable, "no key set");
                 backoff(progress.failures_in_a_row, usable)
             }
