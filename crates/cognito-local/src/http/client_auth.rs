@@ -77,7 +77,7 @@ fn authenticate_body(pool: &LocalPool, params: &Params) -> Result<Arc<Client>, O
 }
 
 fn form_decoded(text: &str) -> String {
-    // As a form's only name, so that `=` and `&` cannot end it early: they are encoded in what RFC 6749 asks for.
+    // Encoded text has no bare `=` or `&`, so that all of it is read as the first name of a form.
     url::form_urlencoded::parse(text.as_bytes())
         .next()
         .map_or_else(String::new, |(name, _)| name.into_owned())

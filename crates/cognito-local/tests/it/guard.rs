@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 
-use crate::support::{TestPool, send};
+use crate::support::{TestPool, authorize_query, send};
 
 #[tokio::test]
 async fn only_the_pools_own_names_are_answered() {
@@ -57,4 +57,27 @@ async fn unknown_addresses_and_methods_are_said_so() {
         (StatusCode::METHOD_NOT_ALLOWED, &"POST".parse().unwrap())
     );
     assert_eq!(get.json()["error"], "invalid_request");
+}
+
+#[tokio::test]
+async fn cookies_are_secure_where_the_pool_is_reached_by_https() {
+    for (url, secure) in [("http://localhost:9229", false), ("https://localhost:9229", true)] {
+        let config = cognito_local::PoolConfig::demo(8000);
+        let pool = cognito_local::LocalPool::open(None, url.parse().unwrap(), config).await.unwrap();
+        let request =
+            Request::get(format!("/login?{}", authorize_query(&[]))).header("host", "localhost:9229");
+        let page = send(&pool, request.body(Body::empty()).unwrap()).await;
+        let cookie = page.headers["set-cookie"].to_str().unwrap();
+        assert_eq!(cookie.contains("; Secure"), secure, "{cookie}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_of_more_than_64_kib_is_refused() {
+    let pool = TestPool::open().await;
+    let browser = pool.browser();
+    let page = browser.open("/login").await;
+    let answer = browser.submit(&page, &[("username", &"x".repeat(65 * 1024))]).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(answer.text.contains("at most 64 KiB"), "{}", answer.text);
 }

@@ -102,6 +102,26 @@ async fn the_secret_of_the_machine_client_is_kept_and_callback_urls_follow_the_c
     }
 }
 
+#[tokio::test]
+async fn the_file_holds_no_password_and_no_bearer_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pool.sqlite3");
+    let served = serve_pool(Some(&file), 0).await;
+    let http = http();
+    let callback = sign_in_at(&http, &served.origin, &authorize_query(&[])).await;
+    let code = query_of(&callback).remove("code").unwrap();
+    let tokens = sign_in(&http, &served.origin).await;
+    let mut kept = Vec::new();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        kept.extend(std::fs::read(entry.unwrap().path()).unwrap());
+    }
+    let holds = |secret: &str| kept.windows(secret.len()).any(|window| window == secret.as_bytes());
+    assert!(holds("alice") && holds("$argon2id$"), "the files are those of the pool");
+    for secret in [ALICE.1, &code, tokens["refresh_token"].as_str().unwrap()] {
+        assert!(!holds(secret), "{secret}");
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn the_file_is_readable_by_its_owner_alone() {
