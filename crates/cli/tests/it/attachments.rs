@@ -1,0 +1,200 @@
+//! `attach`, `detach`, `download`, over connections that break.
+
+use std::{fs, io::Write as _, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::{
+    proxy::Cut,
+    stack::{ALICE, Stack},
+    terminal::{Run, Terminal},
+};
+
+const MB: usize = 1024 * 1024;
+
+/// Bytes that do not repeat within a chunk, so that one in the wrong place is seen.
+fn bytes(length: usize) -> Vec<u8> {
+    (0..length).map(|i| (i ^ (i >> 8) ^ (i >> 16)) as u8).collect()
+}
+
+#[test]
+fn nothing_is_attached_and_comes_back_as_nothing() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    let (id, file) = (terminal.add("x"), terminal.write("empty.txt", ""));
+    let attached = terminal.json(["attach", &id, file.to_str().unwrap()]);
+    assert_eq!((&attached[0]["size"], &attached[0]["content_type"]), (&json!(0), &json!("text/plain")));
+    fs::remove_file(&file).unwrap();
+    assert_eq!(terminal.ok(["download", &id]), "./empty.txt\n");
+    assert_eq!(fs::read(&file).unwrap(), b"");
+}
+
+#[test]
+fn five_megabytes_go_and_come() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    let (id, content) = (terminal.add("x"), bytes(5 * MB));
+    let file = terminal.write("photo of May.jpg", &content);
+    let attached = terminal.json(["attach", &id, file.to_str().unwrap()]);
+    assert_eq!(attached[0]["content_type"], "image/jpeg");
+    let shown = terminal.json(["show", &id]);
+    assert_eq!((&shown["attachments"][0]["filename"], &shown["attachments"][0]["size"]), (&json!("photo of May.jpg"), &json!(5 * MB)));
+    terminal.ok(["download", &id, "photo of May.jpg", "-o", "copy.jpg"]);
+    assert!(fs::read(terminal.home.path().join("copy.jpg")).unwrap() == content);
+    let run = terminal.command(["download", &id, "-o", "-"]).output().unwrap();
+    assert!(run.stdout == content);
+}
+
+#[test]
+fn an_upload_that_is_cut_is_made_again_and_leaves_nothing_half() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    let (id, content) = (terminal.add("x"), bytes(5 * MB));
+    let file = terminal.write("a.bin", &content);
+    stack.s3_proxy.cut([Cut::Upload(2 * MB), Cut::Upload(3 * MB)]);
+    terminal.ok(["attach", &id, file.to_str().unwrap()]);
+    assert_eq!(stack.s3_proxy.cuts_made(), 2);
+    assert_eq!(terminal.json(["show", &id])["attachments"].as_array().unwrap().len(), 1);
+    terminal.ok(["download", &id, "-o", "b.bin"]);
+    assert!(fs::read(terminal.home.path().join("b.bin")).unwrap() == content);
+}
+
+#[test]
+fn an_upload_over_a_line_that_always_breaks_fails_clearly() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    let (id, file) = (terminal.add("x"), terminal.write("a.bin", bytes(MB)));
+    stack.s3_proxy.cut([Cut::Upload(MB / 2); 4]);
+    let run = terminal.run(["attach", &id, file.to_str().unwrap()]);
+    run.assert_failure(6, "a.bin could not be completed: try again");
+    assert_eq!(stack.s3_proxy.cuts_made(), 4);
+    assert_eq!(terminal.json(["show", &id])["attachments"], json!([]));
+}
+
+#[test]
+fn a_download_that_is_cut_goes_on_where_it_was() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    let (id, content) = (terminal.add("x"), bytes(5 * MB));
+    let file = terminal.write("a.bin", &content);
+    terminal.ok(["attach", &id, file.to_str().unwrap()]);
+    // More cuts than attempts: each of them made progress.
+    stack.s3_proxy.cut([Cut::Download(MB / 2); 6]);
+    terminal.ok(["download", &id, "-o", "b.bin"]);
+    assert_eq!(stack.s3_proxy.cuts_made(), 6);
+    assert!(fs::read(terminal.home.path().join("b.bin")).unwrap() == content);
+}
+
+#[test]
+fn a_download_that_fails_leaves_no_file() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    let (id, file) = (terminal.add("x"), terminal.write("a.bin", bytes(MB)));
+    terminal.ok(["attach", &id, file.to_str().unwrap()]);
+    stack.s3_proxy.cut([Cut::Download(1); 9]);
+    let folder = terminal.home.path().join("downloads");
+    fs::create_dir(&folder).unwrap();
+    terminal.run(["download", &id, "-o", "downloads"]).assert_code(6);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[test]
+fn two_hundred_megabytes_pass_through_little_memory_and_a_broken_line() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    let id = terminal.add("x");
+    let file = sparse(terminal.home.path(), 200 * MB);
+    stack.s3_proxy.cut([Cut::Upload(20 * MB)]);
+    let (run, peak) = with_peak_memory(&terminal, ["attach", &id, file.to_str().unwrap()]);
+    run.assert_code(0);
+    assert!((1..64 * MB).contains(&peak) || cfg!(not(target_os = "linux")), "the upload took {peak} bytes");
+    stack.s3_proxy.cut([Cut::Download(100 * MB)]);
+    let (run, peak) = with_peak_memory(&terminal, ["download", &id, "-o", "copy"]);
+    run.assert_code(0);
+    assert!((1..64 * MB).contains(&peak) || cfg!(not(target_os = "linux")), "the download took {peak} bytes");
+    assert_eq!(stack.s3_proxy.cuts_made(), 2);
+    let status = std::process::Command::new("cmp").arg(&file).arg(terminal.home.path().join("copy")).status();
+    assert!(status.unwrap().success());
+}
+
+/// A file of zeros with a mark at its start, in its middle and at its end. It takes hardly any room on the disk.
+fn sparse(folder: &Path, length: usize) -> std::path::PathBuf {
+    use std::io::Seek as _;
+    let path = folder.join("large.bin");
+    let mut file = fs::File::create(&path).unwrap();
+    for position in [0, length / 2, length - 4] {
+        file.seek(std::io::SeekFrom::Start(position as u64)).unwrap();
+        file.write_all(b"mark").unwrap();
+    }
+    path
+}
+
+/// Runs it, and looks at how much memory it takes at most (Linux alone tells; 0 elsewhere).
+fn with_peak_memory<const N: usize>(terminal: &Terminal<'_>, arguments: [&str; N]) -> (Run, usize) {
+    let mut process = terminal.command(arguments).spawn().unwrap();
+    let status = format!("/proc/{}/status", process.id());
+    let mut peak = 0;
+    while process.try_wait().unwrap().is_none() {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let kilobytes = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        peak = kilobytes.unwrap_or(0usize).max(peak);
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    (Run::of(process.wait_with_output().unwrap()), peak * 1024)
+}
+
+#[test]
+fn bytes_that_were_changed_in_the_store_are_not_saved() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    let (id, file) = (terminal.add("x"), terminal.write("a.txt", "the bytes"));
+    terminal.ok(["attach", &id, file.to_str().unwrap()]);
+    stack.corrupt_attachments();
+    terminal.run(["download", &id, "-o", "b.txt"]).assert_failure(1, "a.txt arrived damaged");
+    assert!(!terminal.home.path().join("b.txt").exists());
+}
+
+#[test]
+fn what_is_there_is_not_overwritten_unasked() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    let (id, file) = (terminal.add("x"), terminal.write("a.txt", "attached"));
+    terminal.ok(["attach", &id, file.to_str().unwrap()]);
+    fs::write(&file, "mine").unwrap();
+    terminal.run(["download", &id]).assert_failure(2, "is there already: use --force");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    let downloaded = terminal.json(["download", &id, "--force"]);
+    assert_eq!(downloaded[0]["path"], "./a.txt");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "attached");
+}
+
+#[test]
+fn several_files_are_attached_and_the_failure_of_one_is_told_with_the_others() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    let id = terminal.add("x");
+    let (one, other) = (terminal.write("one.txt", "1"), terminal.write("other.txt", "2"));
+    let run = terminal.run(["attach", &id, one.to_str().unwrap(), "missing.txt", other.to_str().unwrap(), "--json"]);
+    run.assert_code(1);
+    let attached: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((attached.as_array().unwrap().len(), &attached[0]["filename"]), (1, &json!("one.txt")));
+    assert!(run.stderr.contains("missing.txt cannot be read"), "{run:?}");
+    terminal.ok(["attach", &id, other.to_str().unwrap(), "--content-type", "application/x-two"]);
+    assert_eq!(terminal.ok(["detach", &id, "one.txt"]), "Removed one.txt\n");
+    let shown = terminal.json(["show", &id]);
+    assert_eq!(shown["attachments"].as_array().unwrap().len(), 1);
+    assert_eq!(shown["attachments"][0]["content_type"], "application/x-two");
+    terminal.run(["detach", &id, "one.txt"]).assert_failure(2, "the item has no attachment one.txt");
+}
+
+#[test]
+fn a_folder_and_a_missing_item_are_refused() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    let id = terminal.add("x");
+    terminal.run(["attach", &id, "."]).assert_failure(2, "is no file");
+    let file = terminal.write("a.txt", "x");
+    let nil = "00000000-0000-0000-0000-000000000000";
+    terminal.run(["attach", nil, file.to_str().unwrap()]).assert_failure(4, "there is no such item");
+    terminal.run(["download", &id]).assert_failure(2, "the item has no attachments");
+}

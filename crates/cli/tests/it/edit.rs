@@ -1,0 +1,151 @@
+//! `edit`: by flags and in an editor, with conflicts.
+
+#![cfg(unix)]
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::{
+    stack::{ALICE, Stack},
+    terminal::{Run, Terminal, script},
+};
+
+/// A terminal whose editor is a script.
+fn with_editor<'a>(terminal: Terminal<'a>, body: &str) -> Terminal<'a> {
+    let path = terminal.home.path().join("my editor");
+    script(&path, body);
+    terminal.with("EDITOR", &format!("'{}' --wait", path.display()))
+}
+
+fn drafts(terminal: &Terminal<'_>) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(terminal.state_folder().join("drafts"));
+    files.into_iter().flatten().map(|file| file.unwrap().path()).collect()
+}
+
+/// An editor's script that changes the item behind the editor's back, then appends to the description.
+fn meanwhile(terminal: &Terminal<'_>, id: &str) -> String {
+    let items = Path::new(env!("CARGO_BIN_EXE_items")).display();
+    let _ = terminal;
+    format!("'{items}' edit {id} --title 'their title' >/dev/null || exit 9\nprintf 'my title\\n\\nmy text\\n' > \"$2\"")
+}
+
+#[test]
+fn flags_change_only_what_they_name() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    let id = terminal.ok(["add", "Buy milk", "-d", "Two litres."]).trim().to_owned();
+    let item = terminal.json(["edit", &id, "--title", "Buy oat milk"]);
+    assert_eq!((&item["title"], &item["description"], &item["version"]), (&"Buy oat milk".into(), &"Two litres.".into(), &2.into()));
+    let run = terminal.run_with_input(["edit", &id, "-d", "-"], "Three.\n");
+    assert!(run.stdout.contains("Changed") && run.stdout.contains("(version 3)"), "{run:?}");
+    assert_eq!(terminal.json(["edit", &id, "--no-description"])["description"], Value::Null);
+    assert_eq!(terminal.ok(["edit", &id, "--title", "Buy oat milk"]), "Nothing was changed.\n");
+    assert_eq!(terminal.json(["show", &id])["version"], 4);
+}
+
+#[test]
+fn the_editor_is_given_the_item_and_its_text_is_taken() {
+    let stack = Stack::start();
+    let terminal = with_editor(Terminal::signed_in(&stack, ALICE), "cp \"$2\" seen; sed -i 's/milk/oat milk/; s/Two/Three/' \"$2\"");
+    let id = terminal.ok(["add", "Buy milk", "-d", "Two litres.\n\n# kept"]).trim().to_owned();
+    let item = terminal.json(["edit", &id]);
+    assert_eq!(item["title"], "Buy oat milk");
+    assert_eq!(item["description"], "Three litres.\n\n# kept");
+    let seen = std::fs::read_to_string(terminal.home.path().join("seen")).unwrap();
+    assert!(seen.starts_with("Buy milk\n\nTwo litres.\n\n# kept\n# ---"), "{seen}");
+    assert_eq!(drafts(&terminal), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn an_editor_that_changes_nothing_changes_nothing() {
+    let stack = Stack::start();
+    let terminal = with_editor(Terminal::signed_in(&stack, ALICE), "true");
+    let id = terminal.ok(["add", "two\nlines", "-d", "\n\ntext\n\n"]).trim().to_owned();
+    assert_eq!(terminal.ok(["edit", &id]), "Nothing was changed.\n");
+    let terminal = with_editor(terminal, ": > \"$2\"");
+    assert_eq!(terminal.ok(["edit", &id]), "Nothing was changed.\n");
+    assert_eq!(terminal.json(["show", &id])["version"], 1);
+    assert_eq!(drafts(&terminal), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn an_editor_that_fails_leaves_the_text() {
+    let stack = Stack::start();
+    let terminal = with_editor(Terminal::signed_in(&stack, ALICE), "echo mine > \"$2\"; exit 1");
+    let id = terminal.add("x");
+    terminal.run(["edit", &id]).assert_failure(2, "did not end well");
+    assert_eq!(std::fs::read_to_string(&drafts(&terminal)[0]).unwrap(), "mine\n");
+}
+
+#[test]
+fn a_text_that_the_api_refuses_is_kept() {
+    let stack = Stack::start();
+    let terminal = with_editor(Terminal::signed_in(&stack, ALICE), "printf '%0201d' 0 > \"$2\"");
+    let id = terminal.add("x");
+    let run = terminal.run(["edit", &id]);
+    run.assert_failure(4, "title must have 1 to 200 characters");
+    assert!(run.stderr.contains("Your text is kept in"), "{run:?}");
+    assert_eq!(std::fs::read_to_string(&drafts(&terminal)[0]).unwrap(), format!("{:0201}", 0));
+}
+
+#[test]
+fn a_conflict_shows_both_versions_and_loses_neither() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    let id = terminal.add("first title");
+    let editor = meanwhile(&terminal, &id);
+    let terminal = with_editor(terminal, &editor);
+    let run = terminal.run(["edit", &id]);
+    run.assert_failure(5, "the item has changed meanwhile (it is at version 2, the edit began at 1)");
+    for part in ["--- theirs (version 2)\ntheir title", "--- yours (based on version 1)\nmy title\n\nmy text", "(request "] {
+        assert!(run.stderr.contains(part), "no {part}: {run:?}");
+    }
+    let drafts = drafts(&terminal);
+    assert!(run.stderr.contains(drafts[0].to_str().unwrap()), "{run:?}");
+    assert_eq!(std::fs::read_to_string(&drafts[0]).unwrap(), "my title\n\nmy text\n");
+    assert_eq!(terminal.json(["show", &id])["title"], "their title");
+}
+
+#[test]
+fn a_conflict_in_json_has_both_versions() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    let id = terminal.add("first title");
+    terminal.ok(["edit", &id, "--title", "their title"]);
+    let arguments = ["edit", &id, "--title", "my title", "--if-version", "1", "--json"];
+    let run = terminal.run(arguments);
+    run.assert_code(5);
+    let error: Value = serde_json::from_str(&run.stderr).unwrap();
+    assert_eq!(error["error"]["yours"], json!({"title": "my title", "description": null}));
+    assert_eq!(error["error"]["theirs"]["title"], "their title");
+    assert_eq!(terminal.json(["show", &id])["title"], "their title");
+}
+
+#[test]
+fn a_conflict_can_be_merged_in_the_editor() {
+    if !Path::new("/usr/bin/script").exists() {
+        return;
+    }
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    let id = terminal.add("first title");
+    let first = meanwhile(&terminal, &id);
+    let body = format!("if test -e once; then cp \"$2\" second; printf 'merged\\n' > \"$2\"; else touch once; {first}; fi");
+    let terminal = with_editor(terminal, &body);
+    // `script` gives the program a terminal, and types for the person.
+    let items = format!("'{}' edit {id}", env!("CARGO_BIN_EXE_items"));
+    let mut command = terminal.command(["--version"]);
+    let mut script = std::process::Command::new("script");
+    script.args(["-qec", &items, "/dev/null"]).env_clear().envs(command.get_envs().filter_map(|(k, v)| Some((k, v?))));
+    script.current_dir(terminal.home.path()).stdin(std::process::Stdio::piped());
+    script.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let _ = command.output();
+    let mut process = script.spawn().unwrap();
+    std::io::Write::write_all(process.stdin.as_mut().unwrap(), b"y\n").unwrap();
+    let run = Run::of(process.wait_with_output().unwrap());
+    assert!(run.stdout.contains("merged") && run.stdout.contains("(version 3)"), "{run:?}");
+    let second = std::fs::read_to_string(terminal.home.path().join("second")).unwrap();
+    assert!(second.starts_with("my title\n\nmy text\n# ---") && second.contains("# | their title"), "{second}");
+    assert_eq!(drafts(&terminal), [] as [PathBuf; 0]);
+}

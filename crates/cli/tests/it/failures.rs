@@ -1,0 +1,55 @@
+//! The API, away or failing.
+
+use crate::{
+    stack::{ALICE, Stack},
+    terminal::Terminal,
+};
+
+#[test]
+fn an_offline_api_is_said_to_be_and_nothing_is_lost() {
+    let mut stack = Stack::start();
+    let url = stack.api_url.clone();
+    let folder = {
+        let terminal = Terminal::signed_in(&stack, ALICE);
+        terminal.add("before");
+        let state = tempfile::tempdir().unwrap();
+        std::fs::copy(terminal.session_file(), state.path().join("local.json")).unwrap();
+        state
+    };
+    stack.stop_api();
+    let restore = |terminal: &Terminal<'_>| {
+        std::fs::create_dir_all(terminal.session_file().parent().unwrap()).unwrap();
+        std::fs::copy(folder.path().join("local.json"), terminal.session_file()).unwrap();
+    };
+    {
+        let terminal = Terminal::new(&stack);
+        restore(&terminal);
+        for command in [&["list"][..], &["add", "x"], &["whoami"], &["profile"]] {
+            let run = terminal.run(command);
+            run.assert_failure(6, &format!("the API at {url} cannot be reached: check that it runs"));
+            assert!(run.stderr.contains("refused"), "{run:?}");
+        }
+        // The token does not need the API.
+        terminal.ok(["token"]);
+    }
+    stack.restart_api();
+    let terminal = Terminal::new(&stack);
+    restore(&terminal);
+    assert_eq!(terminal.json(["list"])[0]["title"], "before");
+}
+
+#[test]
+fn a_server_that_is_no_api_is_not_believed() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE).with("ITEMS_API_URL", &stack.pool_url);
+    terminal.run(["list"]).assert_failure(4, "the server answered 404 Not Found");
+    let terminal = terminal.with("ITEMS_API_URL", &format!("{}/us-east-1_LocalPool/.well-known", stack.pool_url));
+    terminal.run(["list"]).assert_code(4);
+}
+
+#[test]
+fn tokens_do_not_travel_in_the_clear() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE).with("ITEMS_API_URL", "http://api.example.com");
+    terminal.run(["list"]).assert_failure(2, "api_url must be a plain https URL");
+}

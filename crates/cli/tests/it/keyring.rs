@@ -1,0 +1,107 @@
+//! A real keyring: gnome-keyring on a session bus of its own.
+
+use std::process::{Child, Command, Stdio};
+
+use crate::{
+    stack::{ALICE, Stack},
+    terminal::{Browser, Terminal},
+};
+
+/// A session bus with an unlocked keyring. Both end with it.
+struct Keyring {
+    bus: Child,
+    daemon: Child,
+    address: String,
+}
+
+impl Keyring {
+    fn start(home: &std::path::Path) -> Self {
+        use std::io::{BufRead as _, BufReader, Write as _};
+        let mut bus = Command::new("dbus-daemon")
+            .args(["--session", "--nofork", "--print-address"])
+            .env("HOME", home)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut address = String::new();
+        BufReader::new(bus.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        let address = address.trim().to_owned();
+        let mut daemon = Command::new("gnome-keyring-daemon")
+            .args(["--foreground", "--unlock", "--components=secrets"])
+            .env_clear()
+            .env("HOME", home)
+            .env("XDG_RUNTIME_DIR", home)
+            .env("DBUS_SESSION_BUS_ADDRESS", &address)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        daemon.stdin.take().unwrap().write_all(b"password").unwrap();
+        let keyring = Self { bus, daemon, address };
+        keyring.wait();
+        keyring
+    }
+
+    fn wait(&self) {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let call = ["--session", "--print-reply", "--dest=org.freedesktop.secrets", "/org/freedesktop/secrets/aliases/default"];
+        loop {
+            let mut send = Command::new("dbus-send");
+            send.args(call).arg("org.freedesktop.DBus.Introspectable.Introspect");
+            if send.env("DBUS_SESSION_BUS_ADDRESS", &self.address).output().unwrap().status.success() {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "the keyring does not come up");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Keyring {
+    fn drop(&mut self) {
+        for process in [&mut self.daemon, &mut self.bus] {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs dbus-daemon and gnome-keyring; .ci/run installs them and runs this"]
+fn the_tokens_are_sealed_with_a_key_in_the_keyring() {
+    let stack = Stack::start();
+    let terminal = Terminal::new(&stack);
+    let keyring = Keyring::start(terminal.home.path());
+    let terminal = terminal.with("DBUS_SESSION_BUS_ADDRESS", &keyring.address);
+    let login = terminal.begin_login(["--json"]);
+    Browser::new(&stack).sign_in(&login.url, ALICE);
+    let run = login.finish();
+    run.assert_code(0);
+    assert!(run.stdout.contains("\"tokens_in\": \"keyring\"") && !run.stderr.contains("no keyring"), "{run:?}");
+
+    let token = terminal.ok(["token"]);
+    let sealed = std::fs::read_to_string(terminal.session_file()).unwrap();
+    assert!(sealed.starts_with(r#"{"protection":"keyring","sealed":""#), "{sealed}");
+    assert!(!sealed.contains(token.trim()));
+    assert_eq!(terminal.json(["whoami"])["email"], "alice@example.com");
+
+    // Without the keyring, the file is of no use, and it is not replaced by an open one.
+    let terminal = terminal.with("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere");
+    terminal.run(["token"]).assert_failure(1, "the keyring does not give access");
+    let terminal = terminal.with("DBUS_SESSION_BUS_ADDRESS", &keyring.address);
+    assert_eq!(terminal.ok(["token"]), token);
+
+    // Signing out removes the key, so that a copy of the file stays closed.
+    terminal.ok(["logout"]);
+    std::fs::write(terminal.session_file(), sealed).unwrap();
+    terminal.run(["token"]).assert_failure(3, "the stored sign-in has lost its key in the keyring: run `items login`");
+}
+
+#[test]
+fn a_keyring_that_is_demanded_must_be_there() {
+    let stack = Stack::start();
+    let terminal = Terminal::new(&stack).with("ITEMS_TOKEN_STORE", "keyring");
+    terminal.login(ALICE).assert_failure(1, "the keyring does not give access");
+    assert!(!terminal.session_file().exists());
+}

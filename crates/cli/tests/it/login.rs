@@ -1,0 +1,173 @@
+//! `items login`.
+
+use serde_json::Value;
+
+use crate::{
+    stack::{ALICE, BOB, Stack},
+    terminal::{Browser, Run, Terminal},
+};
+
+#[test]
+fn one_signs_in_on_the_hosted_page_and_is_told_so_in_both_places() {
+    let stack = Stack::start();
+    let terminal = Terminal::new(&stack);
+    let login = terminal.begin_login([] as [&str; 0]);
+    for (name, expected) in [("response_type", "code"), ("client_id", "localweb"), ("code_challenge_method", "S256")] {
+        assert_eq!(login.parameter(name), expected);
+    }
+    assert!(login.parameter("redirect_uri").starts_with("http://127.0.0.1:"));
+    for name in ["state", "nonce", "code_challenge"] {
+        assert_eq!(login.parameter(name).len(), 43, "{name}");
+    }
+    let page = Browser::new(&stack).sign_in(&login.url, ALICE);
+    assert!(page.contains("You are signed in") && page.contains("close this tab"), "{page}");
+    let run = login.finish();
+    run.assert_code(0);
+    assert_eq!(run.stdout, "Signed in as alice.\n");
+    assert!(run.stderr.contains("There is no keyring here"), "{run:?}");
+    assert!(terminal.ok(["whoami"]).contains("alice <alice@example.com>"));
+}
+
+#[test]
+fn the_answer_in_json_says_who_and_where() {
+    let stack = Stack::start();
+    let terminal = Terminal::new(&stack);
+    let login = terminal.begin_login(["--json"]);
+    Browser::new(&stack).sign_in(&login.url, BOB);
+    let answer: Value = serde_json::from_str(&login.finish().stdout).unwrap();
+    assert_eq!((&answer["username"], &answer["tokens_in"]), (&"bob".into(), &"file".into()));
+    assert_eq!(answer["sub"], terminal.json(["whoami"])["sub"]);
+}
+
+#[test]
+fn a_forged_callback_changes_nothing_and_ends_nothing() {
+    let stack = Stack::start();
+    let terminal = Terminal::new(&stack);
+    let login = terminal.begin_login([] as [&str; 0]);
+    let (callback, browser) = (login.parameter("redirect_uri"), Browser::new(&stack));
+    for forged in ["code=stolen&state=guessed", "code=stolen", "error=access_denied&state=x", ""] {
+        let page = browser.get(&format!("{callback}?{forged}"));
+        assert!(page.contains("not the answer that is waited for"), "{forged}: {page}");
+    }
+    assert_eq!(stack.faults.token_requests(), 0);
+    assert!(browser.sign_in(&login.url, ALICE).contains("You are signed in"));
+    login.finish().assert_code(0);
+}
+
+#[test]
+fn a_wrong_code_is_refused_by_the_pool_and_said_in_both_places() {
+    let stack = Stack::start();
+    let terminal = Terminal::new(&stack);
+    let login = terminal.begin_login([] as [&str; 0]);
+    let (callback, state) = (login.parameter("redirect_uri"), login.parameter("state"));
+    let page = Browser::new(&stack).get(&format!("{callback}?code=wrong&state={state}"));
+    assert!(page.contains("You are not signed in"), "{page}");
+    login.finish().assert_failure(3, "invalid_grant");
+    assert!(!terminal.session_file().exists());
+}
+
+#[test]
+fn a_refusal_by_the_pool_is_told() {
+    let stack = Stack::start();
+    let terminal = Terminal::new(&stack).with("ITEMS_SCOPES", "openid items/everything");
+    let login = terminal.begin_login([] as [&str; 0]);
+    let page = Browser::new(&stack).get(&login.url);
+    assert!(page.contains("You are not signed in"), "{page}");
+    login.finish().assert_failure(3, "invalid_scope");
+}
+
+#[test]
+fn an_id_token_with_another_nonce_is_not_believed() {
+    let stack = Stack::start();
+    let terminal = Terminal::new(&stack);
+    let login = terminal.begin_login([] as [&str; 0]);
+    let nonce = login.parameter("nonce");
+    // As if the code of another sign-in had been slipped in: everything is right but the nonce.
+    let url = login.url.replace(&nonce, "another-nonce");
+    let page = Browser::new(&stack).sign_in(&url, ALICE);
+    assert!(page.contains("You are not signed in"), "{page}");
+    login.finish().assert_failure(1, "ID token cannot be trusted");
+    assert!(!terminal.session_file().exists());
+}
+
+#[test]
+fn an_id_token_of_another_issuer_is_not_believed() {
+    let stack = Stack::start();
+    let terminal = Terminal::new(&stack).with("ITEMS_ISSUER", &format!("{}/us-east-1_Other", stack.pool_url));
+    let run = terminal.login(ALICE);
+    assert_eq!(run.status.success(), false);
+    assert!(run.stderr.contains("keys of the user pool") || run.stderr.contains("cannot be trusted"), "{run:?}");
+    assert!(!run.stdout.contains("alice") && !run.stderr.contains("alice"), "{run:?}");
+}
+
+#[test]
+fn a_clock_that_is_behind_is_noticed() {
+    let stack = Stack::start();
+    stack.clock.advance(std::time::Duration::from_secs(2 * 60 * 60));
+    let terminal = Terminal::new(&stack);
+    terminal.login(ALICE).assert_failure(1, "this machine's clock is at least 1 h behind the user pool's: set the clock right");
+}
+
+#[test]
+fn a_clock_that_differs_from_the_answers_date_is_warned_of() {
+    let stack = Stack::start();
+    stack.faults.pretend_date("Sun, 06 Nov 1994 08:49:37 GMT");
+    let run = Terminal::new(&stack).login(ALICE);
+    run.assert_code(0);
+    assert_eq!(run.stderr.matches("warning: this machine's clock is at least").count(), 1, "{run:?}");
+    assert!(run.stderr.contains("days ahead of"), "{run:?}");
+}
+
+#[test]
+fn the_redirect_uri_can_be_one_with_a_fixed_port() {
+    let stack = Stack::start();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let uri = format!("http://localhost:{port}/callback");
+    let terminal = Terminal::new(&stack).with("ITEMS_REDIRECT_URI", &uri);
+    let login = terminal.begin_login([] as [&str; 0]);
+    assert_eq!(login.parameter("redirect_uri"), uri);
+    // The port is taken now.
+    terminal.run(["login", "--no-browser"]).assert_failure(1, "is another `items login` waiting?");
+    assert!(Browser::new(&stack).sign_in(&login.url, ALICE).contains("You are signed in"));
+    login.finish().assert_code(0);
+}
+
+#[test]
+fn a_new_sign_in_replaces_the_old_one_and_revokes_it() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    let first = terminal.session()["refresh_token"].clone();
+    terminal.login(BOB).assert_code(0);
+    assert_eq!(stack.faults.revocations(), 1);
+    assert_eq!(terminal.json(["whoami"])["username"], "bob");
+    assert_ne!(terminal.session()["refresh_token"], first);
+}
+
+#[test]
+fn the_browser_can_be_made_to_ask_again() {
+    let stack = Stack::start();
+    let terminal = Terminal::new(&stack);
+    let login = terminal.begin_login(["--reauthenticate"]);
+    assert_eq!(login.parameter("prompt"), "login");
+    let browser = Browser::new(&stack);
+    browser.sign_in(&login.url, ALICE);
+    login.finish().assert_code(0);
+    let again = terminal.begin_login([] as [&str; 0]);
+    assert!(browser.get(&again.url).contains("You are signed in"), "the browser has a session");
+    again.finish().assert_code(0);
+    let asked = terminal.begin_login(["--reauthenticate"]);
+    assert!(browser.sign_in(&asked.url, BOB).contains("You are signed in"));
+    asked.finish().assert_code(0);
+    assert_eq!(terminal.json(["whoami"])["username"], "bob");
+}
+
+#[test]
+fn a_pool_that_is_down_is_said_to_be() {
+    let stack = Stack::start();
+    let terminal = Terminal::new(&stack).with("ITEMS_DOMAIN", "http://localhost:1");
+    let login = terminal.begin_login([] as [&str; 0]);
+    let (callback, state) = (login.parameter("redirect_uri"), login.parameter("state"));
+    let _ = Browser::new(&stack).get(&format!("{callback}?code=c&state={state}"));
+    let run: Run = login.finish();
+    run.assert_failure(6, "the user pool at http://localhost:1 cannot be reached");
+}

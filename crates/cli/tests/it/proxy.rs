@@ -1,0 +1,98 @@
+//! A network that breaks.
+
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream, tcp::OwnedReadHalf, tcp::OwnedWriteHalf},
+};
+
+/// Passes TCP connections on, and cuts those that it is told to.
+pub(crate) struct Proxy {
+    pub(crate) url: String,
+    cuts: Arc<Mutex<VecDeque<Cut>>>,
+    done: Arc<AtomicUsize>,
+}
+
+/// When a connection is cut.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cut {
+    /// After this many bytes from the client.
+    Upload(usize),
+    /// After this many bytes to the client.
+    Download(usize),
+}
+
+impl Proxy {
+    /// Passes connections on to this URL's port on 127.0.0.1.
+    pub(crate) async fn start(target: &str) -> Self {
+        let port: u16 = target.rsplit(':').next().unwrap().parse().unwrap();
+        let target = SocketAddr::from(([127, 0, 0, 1], port));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+        let (cuts, done) = (Arc::<Mutex<VecDeque<Cut>>>::default(), Arc::<AtomicUsize>::default());
+        let proxy = Self { url, cuts: cuts.clone(), done: done.clone() };
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(connect(client, target, cuts.clone(), done.clone()));
+            }
+        });
+        proxy
+    }
+
+    /// Makes the next cuts, in this order, each as soon as a connection has moved so much.
+    pub(crate) fn cut(&self, cuts: impl IntoIterator<Item = Cut>) {
+        self.cuts.lock().unwrap().extend(cuts);
+    }
+
+    /// How many cuts were made.
+    pub(crate) fn cuts_made(&self) -> usize {
+        self.done.load(Ordering::SeqCst)
+    }
+}
+
+async fn connect(client: TcpStream, target: SocketAddr, cuts: Arc<Mutex<VecDeque<Cut>>>, done: Arc<AtomicUsize>) {
+    let Ok(server) = TcpStream::connect(target).await else { return };
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let upload = pass(from_client, to_server, |bytes| is_due(&cuts, |cut| matches!(cut, Cut::Upload(n) if bytes >= n)));
+    let download = pass(from_server, to_client, |bytes| is_due(&cuts, |cut| matches!(cut, Cut::Download(n) if bytes >= n)));
+    // Whichever is cut takes the other with it: dropping both halves closes the sockets.
+    let was_cut = tokio::select! { cut = upload => cut, cut = download => cut };
+    if was_cut {
+        done.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Whether the next cut is to be made now; if so it is taken off the list.
+fn is_due(cuts: &Mutex<VecDeque<Cut>>, matches: impl Fn(Cut) -> bool) -> bool {
+    let mut cuts = cuts.lock().unwrap();
+    let due = cuts.front().is_some_and(|cut| matches(*cut));
+    if due {
+        cuts.pop_front();
+    }
+    due
+}
+
+/// True if it ended by a cut.
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, is_due: impl Fn(usize) -> bool) -> bool {
+    let mut buffer = vec![0; 64 * 1024];
+    let mut passed = 0;
+    loop {
+        let Ok(read) = from.read(&mut buffer).await else { return false };
+        if read == 0 || to.write_all(&buffer[..read]).await.is_err() {
+            return false;
+        }
+        passed += read;
+        if is_due(passed) {
+            return true;
+        }
+    }
+}

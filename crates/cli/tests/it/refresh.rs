@@ -1,0 +1,222 @@
+//! Refresh tokens: one refresh at a time, nothing lost in a crash, a clear end.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use crate::{
+    stack::{ALICE, Fault, Stack},
+    terminal::{Run, Terminal},
+};
+
+/// Longer than the grace period of the demo's client, 10 s.
+const PAST_GRACE: Duration = Duration::from_secs(15);
+
+#[test]
+fn a_token_that_is_about_to_expire_is_refreshed_and_rotated() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    let before = terminal.session();
+    let soon = before["received_at"].as_i64().unwrap() + 50;
+    terminal.change_session(|session| session["expires_at"] = soon.into());
+    let token = terminal.ok(["token"]);
+    let after = terminal.session();
+    assert_eq!(after["access_token"], token.trim());
+    for name in ["access_token", "refresh_token", "id_token"] {
+        assert_ne!(after[name], before[name], "{name}");
+    }
+    assert_eq!(after["identity"], before["identity"]);
+    assert_eq!(terminal.ok(["token"]), token);
+    assert_eq!(stack.faults.token_requests(), 2);
+    assert_eq!(terminal.json(["whoami"])["email"], "alice@example.com");
+}
+
+#[test]
+fn without_rotation_the_refresh_token_stays() {
+    let stack = Stack::with(|config| config.clients[0].refresh_token_rotation = None);
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    let before = terminal.session();
+    terminal.expire_access_token();
+    terminal.ok(["token"]);
+    let after = terminal.session();
+    assert_eq!(after["refresh_token"], before["refresh_token"]);
+    assert_ne!(after["access_token"], before["access_token"]);
+}
+
+#[test]
+fn fifty_processes_make_one_refresh_and_all_succeed() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    terminal.expire_access_token();
+    let before = stack.faults.token_requests();
+    // So slow that all of them are there before the first is done.
+    stack.faults.inject([Fault::Slow(Duration::from_secs(2))]);
+    let processes: Vec<_> = (0..50).map(|_| terminal.command(["token"]).spawn().unwrap()).collect();
+    let runs = processes.into_iter().map(|process| Run::of(process.wait_with_output().unwrap()));
+    let tokens: BTreeSet<_> = runs
+        .map(|run| {
+            run.assert_code(0);
+            assert_eq!(run.stderr, "");
+            run.stdout
+        })
+        .collect();
+    assert_eq!(tokens.len(), 1);
+    assert_eq!(stack.faults.token_requests() - before, 1);
+    // The sign-in is as good as before.
+    terminal.expire_access_token();
+    terminal.ok(["token"]);
+}
+
+#[test]
+fn a_refused_access_token_is_refreshed_once() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    let valid = terminal.session()["access_token"].as_str().unwrap().to_owned();
+    terminal.change_session(|session| session["access_token"] = format!("{valid}x").into());
+    assert_eq!(terminal.ok(["list"]), "");
+    assert_eq!(stack.faults.token_requests(), 2);
+}
+
+#[test]
+fn an_api_that_refuses_every_token_is_not_asked_for_ever() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    // From a day on, the pool's tokens are from the future for the API.
+    stack.clock.advance(Duration::from_secs(24 * 60 * 60));
+    terminal.expire_access_token();
+    let run = terminal.run(["list"]);
+    run.assert_failure(3, "the API does not accept this sign-in");
+    assert!(run.stderr.contains("(request "), "{run:?}");
+    assert_eq!(stack.faults.token_requests(), 3);
+}
+
+#[test]
+fn a_killed_refresh_can_be_done_again_within_the_grace_period() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    for point in ["before-refresh", "after-refresh", "before-sync", "before-rename", "after-rename", "before-use"] {
+        terminal.expire_access_token();
+        terminal.crash(["token"], point);
+        let token = terminal.ok(["token"]);
+        assert_eq!(terminal.session()["access_token"], token.trim(), "{point}");
+        assert_eq!(terminal.json(["whoami"])["username"], "alice", "{point}");
+    }
+}
+
+#[test]
+fn a_killed_refresh_is_good_or_ended_after_the_grace_period() {
+    for (point, is_stored) in [
+        ("before-refresh", true),
+        ("after-refresh", false),
+        ("before-sync", false),
+        ("before-rename", false),
+        ("after-rename", true),
+        ("before-use", true),
+    ] {
+        let stack = Stack::start();
+        let terminal = Terminal::signed_in(&stack, ALICE);
+        terminal.expire_access_token();
+        terminal.crash(["token"], point);
+        stack.clock.advance(PAST_GRACE);
+        terminal.expire_access_token();
+        let run = terminal.run(["token"]);
+        if is_stored {
+            run.assert_code(0);
+        } else {
+            // The new refresh token died with the process, and the old one is taken for stolen.
+            run.assert_failure(3, "your sign-in has ended: run `items login`");
+            assert!(!terminal.session_file().exists());
+            terminal.login(ALICE).assert_code(0);
+        }
+        terminal.ok(["whoami"]);
+    }
+}
+
+#[test]
+fn a_lost_answer_is_asked_for_again_at_once() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    terminal.expire_access_token();
+    stack.faults.inject([Fault::LostAnswer]);
+    terminal.ok(["token"]);
+    assert_eq!(stack.faults.token_requests(), 3);
+    terminal.expire_access_token();
+    terminal.ok(["token"]);
+}
+
+#[test]
+fn an_ended_sign_in_is_forgotten() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    terminal.expire_access_token();
+    terminal.change_session(|session| session["refresh_token"] = "expired".into());
+    terminal.run(["list"]).assert_failure(3, "your sign-in has ended: run `items login`");
+    assert!(!terminal.session_file().exists());
+    terminal.run(["list"]).assert_failure(3, "you are not signed in");
+    assert_eq!(stack.faults.token_requests(), 2);
+}
+
+#[test]
+fn a_pool_that_is_down_ends_no_sign_in() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    terminal.expire_access_token();
+    stack.faults.inject([Fault::Unavailable]);
+    terminal.run(["token"]).assert_failure(6, "the user pool at http://localhost:");
+    terminal.ok(["token"]);
+}
+
+#[test]
+fn the_last_minute_of_a_token_is_used_while_the_pool_is_down() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    let session = terminal.session();
+    let soon = session["received_at"].as_i64().unwrap() + 50;
+    terminal.change_session(|session| session["expires_at"] = soon.into());
+    stack.faults.inject([Fault::Unavailable]);
+    assert_eq!(terminal.ok(["token"]).trim(), session["access_token"]);
+}
+
+#[test]
+fn a_clock_that_was_set_back_costs_a_refresh_and_nothing_else() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    terminal.change_session(|session| {
+        for name in ["received_at", "expires_at"] {
+            session[name] = (session[name].as_i64().unwrap() + 30 * 24 * 60 * 60).into();
+        }
+    });
+    terminal.ok(["whoami"]);
+    assert_eq!(stack.faults.token_requests(), 2);
+}
+
+#[test]
+fn a_sign_in_at_one_pool_is_none_at_another() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE).with("ITEMS_ISSUER", &format!("{}/us-east-1_Other", stack.pool_url));
+    terminal.run(["token"]).assert_failure(3, "you are not signed in");
+}
+
+#[test]
+fn a_damaged_file_asks_to_sign_in_again() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    std::fs::write(terminal.session_file(), "{").unwrap();
+    terminal.run(["token"]).assert_failure(3, "the stored sign-in cannot be read: run `items login`");
+    terminal.login(ALICE).assert_code(0);
+    terminal.ok(["token"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_files_are_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    terminal.expire_access_token();
+    terminal.ok(["token"]);
+    let mode = |path: std::path::PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(terminal.session_file()), 0o600);
+    assert_eq!(mode(terminal.state_folder().join("sessions")), 0o700);
+    let files = std::fs::read_dir(terminal.state_folder().join("sessions")).unwrap();
+    let names: BTreeSet<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(names, ["local.json", "local.lock"].map(str::to_owned).into());
+}
