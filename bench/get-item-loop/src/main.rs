@@ -51,10 +51,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-async fn read(client: Client, table: String, key: (String, String), done: Arc<AtomicU64>) -> Result<(), String> {
+async fn read(
+    client: Client,
+    table: String,
+    key: (String, String),
+    done: Arc<AtomicU64>,
+) -> Result<(), String> {
     loop {
         let request = client.get_item().table_name(&table).consistent_read(true);
-        let request = request.key("pk", AttributeValue::S(key.0.clone())).key("sk", AttributeValue::S(key.1.clone()));
+        let request =
+            request.key("pk", AttributeValue::S(key.0.clone())).key("sk", AttributeValue::S(key.1.clone()));
         match request.send().await {
             Ok(answer) if answer.item.is_some() => done.fetch_add(1, Ordering::Relaxed),
             Ok(_) => return Err("there is no such row".to_owned()),
@@ -75,6 +81,5 @@ fn cpu_seconds() -> Result<f64, Box<dyn Error>> {
     let stat = fs::read_to_string("/proc/self/stat")?;
     let after_name = stat.rsplit_once(") ").ok_or("/proc/self/stat has no name")?.1;
     let ticks = after_name.split(' ').skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
-    #[expect(clippy::cast_precision_loss, reason = "a run has fewer ticks than 2^52")]
     Ok(ticks as f64 / TICKS_PER_SECOND)
 }
