@@ -1,6 +1,9 @@
 //! The application: what its handlers share, its routes, and the layers around them.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -22,9 +25,9 @@ use crate::{
     metrics::{self, Metrics},
     observe::{Observer, observe},
     openapi,
-    problem::Problem,
+    problem::{Problem, chain},
     rate_limit::RateLimiter,
-    routes,
+    routes::{self, health::PartStatus},
     services::{dynamodb::Store, s3::Bucket},
 };
 
@@ -39,7 +42,14 @@ struct Shared {
     bucket: Option<Bucket>,
     rate_limiter: RateLimiter,
     metrics: Metrics,
+    readiness: Mutex<Option<(Instant, PartStatuses)>>,
 }
+
+/// What was found of the keys and of the table.
+type PartStatuses = (PartStatus, PartStatus);
+
+/// How long a look at the parts holds: anybody may ask whether the server is ready, and asking must not become a load.
+const READINESS_LIFETIME: Duration = Duration::from_secs(1);
 
 impl App {
     /// An application that keeps its data behind these clients. Attachments need both `S3_BUCKET_NAME` and a client.
@@ -68,7 +78,15 @@ impl App {
         let bucket = config.bucket_name.as_deref().zip(s3);
         let bucket = bucket.map(|(name, client)| Bucket::new(client, name, config.attachments.url_lifetime));
         let rate_limiter = RateLimiter::new(config.limits.requests_per_minute);
-        Self(Arc::new(Shared { config, verifier, store, bucket, rate_limiter, metrics }))
+        Self(Arc::new(Shared {
+            config,
+            verifier,
+            store,
+            bucket,
+            rate_limiter,
+            metrics,
+            readiness: Mutex::default(),
+        }))
     }
 
     /// The configuration.
@@ -89,6 +107,27 @@ impl App {
     /// The bucket with the attachments, if there is one.
     pub fn bucket(&self) -> Option<&Bucket> {
         self.0.bucket.as_ref()
+    }
+
+    /// What was found of the parts within the last second.
+    pub(crate) fn known_readiness(&self) -> Option<PartStatuses> {
+        let known = *self.0.readiness.lock().unwrap_or_else(PoisonError::into_inner);
+        known.filter(|(found, _)| found.elapsed() < READINESS_LIFETIME).map(|(_, parts)| parts)
+    }
+
+    pub(crate) fn set_readiness(&self, parts: PartStatuses) {
+        *self.0.readiness.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), parts));
+    }
+
+    /// Fetches the pool's keys in the background, so that the first caller does not wait for them. A failure is no matter:
+    /// whoever needs them tries again.
+    pub fn fetch_keys(&self) {
+        let verifier = self.verifier().clone();
+        tokio::spawn(async move {
+            if let Err(error) = verifier.ready().await {
+                warn!(cause = chain(&error), "the keys of the user pool cannot be fetched yet");
+            }
+        });
     }
 
     /// How many requests a caller may make.
@@ -113,7 +152,9 @@ impl App {
             "serving"
         );
         if !config.cognito.require_scopes {
-            warn!("COGNITO_REQUIRE_SCOPES is false: any valid access token may read and write its owner's data");
+            warn!(
+                "COGNITO_REQUIRE_SCOPES is false: any valid access token may read and write its owner's data"
+            );
         }
     }
 
@@ -206,7 +247,7 @@ fn cors(config: &Config) -> Option<CorsLayer> {
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(ALLOWED.map(HeaderName::from_static))
         .expose_headers(EXPOSED.map(HeaderName::from_static))
-        .max_age(std::time::Duration::from_secs(600));
+        .max_age(Duration::from_secs(600));
     (!config.cors_allowed_origins.is_empty()).then_some(layer)
 }
 
@@ -220,7 +261,7 @@ fn show_metrics(app: &App) -> Response {
     }
 }
 
-async fn limit_time(State(limit): State<std::time::Duration>, request: Request, next: Next) -> Response {
+async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
@@ -254,4 +295,3 @@ fn answer_panic(panic: Box<dyn std::any::Any + Send>) -> Response {
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
     Problem::internal(format!("a handler panicked: {text}")).into_response()
 }
-

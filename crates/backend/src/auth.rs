@@ -6,11 +6,11 @@
 use std::ops::Deref;
 
 use axum::extract::FromRequestParts;
-pub use cognito_auth::{Authenticated, InGroup};
 use cognito_auth::{AccessToken, AuthRejection, Policy, group, scope};
+pub use cognito_auth::{Authenticated, InGroup};
 use http::{StatusCode, request::Parts};
 
-use crate::{App, models::owner::Owner, openapi, observe::RequestContext, problem::Problem};
+use crate::{App, models::owner::Owner, observe::RequestContext, openapi, problem::Problem};
 
 scope! {
     /// Read items, attachments and the profile.
@@ -66,7 +66,11 @@ impl<P: Policy> FromRequestParts<App> for Caller<P> {
         match cognito_auth::Caller::<P>::from_request_parts(parts, app).await {
             Ok(token) => Ok(Self { token, owner }),
             Err(rejection) if rejection.status() == StatusCode::FORBIDDEN => {
-                let detail = format!("{} Missing: {}.", rejection.detail(), missing::<P>(&anyone));
+                let detail = format!(
+                    "{} Missing: {}.",
+                    rejection.detail(),
+                    missing::<P>(&anyone, app.verifier().checks_scopes())
+                );
                 Err(Problem::from(rejection).detail(detail))
             }
             Err(rejection) => Err(rejection.into()),
@@ -75,9 +79,9 @@ impl<P: Policy> FromRequestParts<App> for Caller<P> {
 }
 
 /// What the caller lacks, in words.
-fn missing<P: Policy>(token: &AccessToken) -> String {
+fn missing<P: Policy>(token: &AccessToken, checks_scopes: bool) -> String {
     let ways = P::REQUIREMENTS.alternatives().into_iter().map(|mut way| {
-        way.scopes.retain(|scope| !token.has_scope(scope));
+        way.scopes.retain(|scope| checks_scopes && !token.has_scope(scope));
         way.groups.retain(|group| !token.in_group(group));
         openapi::describe(&way)
     });

@@ -144,9 +144,11 @@ impl Config {
     /// ```
     pub fn from_variables(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut from = Variables { lookup: &lookup, mistakes: Vec::new() };
-        let bind_address = from.parsed("BIND_ADDRESS", "an address and port such as 127.0.0.1:8000", |v| v.parse().ok());
+        let bind_address =
+            from.parsed("BIND_ADDRESS", "an address and port such as 127.0.0.1:8000", |v| v.parse().ok());
         let bind_address = bind_address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8000)));
-        let public_url = from.url("PUBLIC_URL").or_else(|| Url::parse(&format!("http://{bind_address}")).ok());
+        let public_url =
+            from.url("PUBLIC_URL").or_else(|| Url::parse(&format!("http://{bind_address}")).ok());
         let cognito = cognito(&mut from);
         let table_name = from.required("DYNAMODB_TABLE_NAME", "the name of the DynamoDB table");
         let log_format = from.parsed("LOG_FORMAT", "`text` or `json`", |value| value.parse().ok());
@@ -176,13 +178,17 @@ impl Config {
     fn optional_parts(from: &mut Variables<'_>) -> OptionalParts {
         OptionalParts {
             bucket_name: from.optional("S3_BUCKET_NAME"),
-            metrics_address: from.parsed("METRICS_ADDRESS", "an address and port such as 127.0.0.1:9000", |value| {
-                value.parse().ok()
-            }),
+            metrics_address: from.parsed(
+                "METRICS_ADDRESS",
+                "an address and port such as 127.0.0.1:9000",
+                |value| value.parse().ok(),
+            ),
             cors_allowed_origins: from
-                .parsed("CORS_ALLOWED_ORIGINS", "origins such as https://app.example.com, comma-separated", |value| {
-                    list(value).map(origin).collect()
-                })
+                .parsed(
+                    "CORS_ALLOWED_ORIGINS",
+                    "origins such as https://app.example.com, comma-separated",
+                    |value| list(value).map(origin).collect(),
+                )
                 .unwrap_or_default(),
             log_key: from.parsed("LOG_HASH_KEY", "a secret of at least 16 characters", |value| {
                 (value.len() >= 16).then(|| LogKey(value.to_owned()))
@@ -215,9 +221,11 @@ struct OptionalParts {
 
 fn cognito(from: &mut Variables<'_>) -> Option<Cognito> {
     let pool_id = from.required("COGNITO_USER_POOL_ID", "the user pool's id such as eu-west-1_AbCdEfGhI");
-    let app_client_ids = from.required("COGNITO_APP_CLIENT_ID", "one or several app client ids, comma-separated");
+    let app_client_ids =
+        from.required("COGNITO_APP_CLIENT_ID", "one or several app client ids, comma-separated");
     let domain = from.url("COGNITO_DOMAIN");
-    let require_scopes = from.parsed("COGNITO_REQUIRE_SCOPES", "`true` or `false`", |value| value.parse().ok());
+    let require_scopes =
+        from.parsed("COGNITO_REQUIRE_SCOPES", "`true` or `false`", |value| value.parse().ok());
     let issuer = from.optional("COGNITO_ISSUER");
     let jwks_url = from.optional("COGNITO_JWKS_URL");
     let mut user_pool = from.check("COGNITO_USER_POOL_ID", UserPool::new(&pool_id?))?;
@@ -325,8 +333,7 @@ impl Variables<'_> {
 
     /// A base URL: https, or http for a loopback host.
     fn url(&mut self, name: &str) -> Option<Url> {
-        const EXPECTED: &str =
-            "a URL such as https://api.example.com, without query or fragment (http for loopback hosts only)";
+        const EXPECTED: &str = "a URL such as https://api.example.com, without path, query or fragment (http for loopback hosts only)";
         self.parsed(name, EXPECTED, |value| Url::parse(value).ok().filter(is_base_url))
     }
 }
@@ -338,7 +345,7 @@ fn is_base_url(url: &Url) -> bool {
         _ => false,
     };
     let is_bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-    scheme_fits && is_bare && url.password().is_none()
+    scheme_fits && is_bare && url.password().is_none() && url.path() == "/"
 }
 
 fn is_loopback(url: &Url) -> bool {

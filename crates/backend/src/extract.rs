@@ -8,7 +8,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use crate::problem::{FieldError, Kind, Problem};
 
@@ -66,9 +69,12 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         #[expect(clippy::disallowed_types, reason = "this is the wrapper")]
         let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
-        path.map(|path| Self(path.0)).map_err(|rejection| {
-            Problem::new(StatusCode::NOT_FOUND, "There is no such resource: an id in the path is not well formed.")
-                .cause(rejection)
+        // The refusal quotes the path, which may hold what a person typed: it is not kept for the log.
+        path.map(|path| Self(path.0)).map_err(|_| {
+            Problem::new(
+                StatusCode::NOT_FOUND,
+                "There is no such resource: an id in the path is not well formed.",
+            )
         })
     }
 }
@@ -113,7 +119,10 @@ fn require_media_type(
 async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
     Bytes::from_request(request, state).await.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than this server accepts.");
+            return Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The body is larger than this server accepts.",
+            );
         }
         Problem::new(StatusCode::BAD_REQUEST, "The body did not arrive whole.").cause(rejection)
     })
@@ -121,7 +130,8 @@ async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Prob
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     // Every body of this API is an object; without this, serde would fill a struct from an array, field by field.
-    if body.trim_ascii_start().starts_with(b"[") {
+    if !body.trim_ascii_start().starts_with(b"{") {
+        serde_json::from_slice::<IgnoredAny>(body).map_err(|error| not_json(&error))?;
         return Err(Problem::invalid(vec![FieldError::new("", "must be an object")]));
     }
     let mut json = serde_json::Deserializer::from_slice(body);

@@ -78,7 +78,8 @@ fn main() -> ExitCode {
 async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     logging::start(&config.log_filter, config.log_format);
     let address = config.bind_address;
-    let listener = TcpListener::bind(address).await.map_err(|error| format!("BIND_ADDRESS {address}: {error}"))?;
+    let listener =
+        TcpListener::bind(address).await.map_err(|error| format!("BIND_ADDRESS {address}: {error}"))?;
     let aws = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
     let dynamodb = aws_sdk_dynamodb::Client::from_conf(services::dynamodb::client_config(&aws).build());
     let has_endpoint = |name| std::env::var(name).is_ok_and(|value| !value.is_empty());
@@ -94,6 +95,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     };
     let app = App::new(config, dynamodb, Some(s3))?;
     app.announce();
+    app.fetch_keys();
     if let Some(listener) = metrics_listener {
         let (router, limits) = (app.metrics_router(), limits.clone());
         tokio::spawn(async move { serve(router, vec![listener], &limits, std::future::pending()).await });
@@ -111,7 +113,11 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
 
 async fn check_health(mut address: SocketAddr) -> Result<(), Box<dyn Error>> {
     if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { [0, 0, 0, 0, 0, 0, 0, 1].into() });
+        address.set_ip(if address.is_ipv4() {
+            [127, 0, 0, 1].into()
+        } else {
+            [0, 0, 0, 0, 0, 0, 0, 1].into()
+        });
     }
     let answer = tokio::time::timeout(HEALTHCHECK_TIMEOUT, status_line(address)).await;
     match answer.map_err(|_| format!("{address} did not answer in {} s", HEALTHCHECK_TIMEOUT.as_secs()))?? {

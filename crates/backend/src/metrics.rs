@@ -78,10 +78,16 @@ impl Default for Counters {
 }
 
 impl Metrics {
-    /// Counts a request. Routes are as they are declared, so their number is bounded; so are methods, as unknown ones match
-    /// none.
+    /// Counts a request. Routes are as they are declared and methods that no route has are one, so that callers cannot make
+    /// more and more series.
     pub fn request(&self, method: &Method, route: &str, status: StatusCode, elapsed: Duration) {
-        let method = if route.is_empty() { "" } else { method.as_str() };
+        let method = match *method {
+            Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE => {
+                method.as_str()
+            }
+            Method::OPTIONS => method.as_str(),
+            _ => "other",
+        };
         let labels = RouteLabels { method: method.to_owned(), route: route.to_owned() };
         self.0.durations.get_or_create(&labels).observe(elapsed.as_secs_f64());
         let RouteLabels { method, route } = labels;
@@ -94,7 +100,7 @@ impl Metrics {
         self.0.dynamodb_calls.get_or_create(&labels).inc();
     }
 
-    /// How many calls of DynamoDB were made since the start, by operation, whatever their outcome.
+    /// How many calls of DynamoDB were made since the start, by operation and outcome.
     pub fn dynamodb_calls(&self, operation: &str, outcome: &str) -> u64 {
         let labels = CallLabels { operation: operation.to_owned(), outcome: outcome.to_owned() };
         self.0.dynamodb_calls.get(&labels).map_or(0, |counter| counter.get())

@@ -15,7 +15,7 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use tracing::{Instrument, debug, error, info, info_span};
+use tracing::{Instrument, debug, error, error_span, info};
 use uuid::Uuid;
 
 use crate::{metrics::Metrics, models::owner::Owner, problem::Problem, rate_limit::RateLimit};
@@ -77,7 +77,8 @@ pub async fn observe(State(observer): State<Observer>, mut request: Request, nex
     let context = RequestContext::default();
     request.extensions_mut().insert(context.clone());
 
-    let span = info_span!("request", %request_id, trace_id);
+    // Of the highest level, so that errors carry the request's id whatever `RUST_LOG` says.
+    let span = error_span!("request", %request_id, trace_id);
     let response = next.run(request).instrument(span.clone()).await;
     let _entered = span.enter();
     let mut response = finish(response, &request_id);
@@ -102,9 +103,10 @@ fn finish(mut response: Response, request_id: &str) -> Response {
         }
         let mut rendered = problem.render(request_id);
         // What inner layers added, such as `Allow` and the headers of CORS, stays.
-        for (name, value) in response.headers() {
-            if !rendered.headers().contains_key(name) && name != http::header::CONTENT_LENGTH {
-                rendered.headers_mut().append(name, value.clone());
+        for name in response.headers().keys().filter(|name| *name != http::header::CONTENT_LENGTH) {
+            if !rendered.headers().contains_key(name) {
+                let values = response.headers().get_all(name).iter().cloned();
+                rendered.headers_mut().extend(values.map(|value| (Some(name.clone()), value)));
             }
         }
         response = rendered;
@@ -115,7 +117,14 @@ fn finish(mut response: Response, request_id: &str) -> Response {
     response
 }
 
-fn log(observer: &Observer, context: &RequestContext, method: &Method, route: &str, status: StatusCode, ms: f64) {
+fn log(
+    observer: &Observer,
+    context: &RequestContext,
+    method: &Method,
+    route: &str,
+    status: StatusCode,
+    ms: f64,
+) {
     if !tracing::enabled!(tracing::Level::INFO) {
         return;
     }
@@ -145,7 +154,8 @@ fn trace_id(headers: &HeaderMap) -> Option<&str> {
     let mut parts = headers.get("traceparent")?.to_str().ok()?.split('-');
     let (version, trace_id, parent_id) = (parts.next()?, parts.next()?, parts.next()?);
     let is_hex = |text: &str, length| {
-        text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        text.len() == length
+            && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
     };
     let is_valid = is_hex(version, 2) && is_hex(trace_id, 32) && is_hex(parent_id, 16);
     (is_valid && version != "ff" && trace_id.bytes().any(|byte| byte != b'0')).then_some(trace_id)

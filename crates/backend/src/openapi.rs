@@ -5,13 +5,15 @@
 
 use cognito_auth::{Policy, Requirements, Scope, policy::Alternative};
 use http::StatusCode;
+use url::Url;
 use utoipa::{
     OpenApi as _,
     openapi::{
-        Content, ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder,
+        Components, Content, ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema,
         path::{Operation, PathItem},
         security::{
-            AuthorizationCode, Flow, Http, HttpAuthScheme, OAuth2, Scopes, SecurityRequirement, SecurityScheme,
+            AuthorizationCode, Flow, Http, HttpAuthScheme, OAuth2, Scopes, SecurityRequirement,
+            SecurityScheme,
         },
     },
 };
@@ -52,7 +54,7 @@ macro_rules! secured {
         (name = "health", description = "For supervisors and balancers"),
         (name = "documentation", description = "How to use this API"),
     ),
-    components(schemas(ProblemBody))
+    components(schemas(ProblemBody, admin::UserSub))
 )]
 struct Document;
 
@@ -96,12 +98,20 @@ pub fn health_routes() -> OpenApiRouter<App> {
 pub fn finish(document: &mut OpenApi, config: &Config) {
     for operation in document.paths.paths.values_mut().flat_map(operations) {
         add(operation, StatusCode::INTERNAL_SERVER_ERROR, "The server made a mistake");
-        add(operation, StatusCode::SERVICE_UNAVAILABLE, "The server cannot do this right now; see `Retry-After`");
-        as_problems(operation);
+        add(
+            operation,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The server cannot do this right now; see `Retry-After`",
+        );
+        complete(operation);
     }
     let components = document.components.get_or_insert_default();
-    components.add_security_scheme(BEARER, SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
-    components.add_security_scheme(HOSTED_UI, hosted_ui(config));
+    let scheme = match &config.cognito.domain {
+        Some(domain) => hosted_ui(domain, config),
+        None => SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
+    };
+    components.add_security_scheme(COGNITO, scheme);
+    limit_size(components, config.attachments.max_bytes);
 }
 
 /// What the page asks for when it signs in: the scopes that routes demand, if they do.
@@ -110,13 +120,12 @@ fn sign_in_scopes(config: &Config) -> impl Iterator<Item = (&'static str, &'stat
     std::iter::once(("openid", "Know who you are")).chain(demanded)
 }
 
-const BEARER: &str = "access_token";
-const HOSTED_UI: &str = "hosted_ui";
+/// The name of the one security scheme: sign-in on the hosted UI where there is one, else a token from elsewhere.
+const COGNITO: &str = "cognito";
 
 /// Sign-in through Cognito's hosted UI: authorization code with PKCE.
-fn hosted_ui(config: &Config) -> SecurityScheme {
-    let domain = config.cognito.domain.as_ref();
-    let domain = domain.map_or("https://example.auth.eu-west-1.amazoncognito.com", |url| url.as_str().trim_end_matches('/'));
+fn hosted_ui(domain: &Url, config: &Config) -> SecurityScheme {
+    let domain = domain.as_str().trim_end_matches('/');
     let flow = AuthorizationCode::new(
         format!("{domain}/oauth2/authorize"),
         format!("{domain}/oauth2/token"),
@@ -162,12 +171,8 @@ where
 
 fn demand(operation: &mut Operation, requirements: &Requirements) {
     let ways = requirements.alternatives();
-    let schemes = [HOSTED_UI, BEARER];
-    operation.security = Some(
-        ways.iter()
-            .flat_map(|way| schemes.map(|scheme| SecurityRequirement::new(scheme, way.scopes.iter().copied())))
-            .collect(),
-    );
+    let security = ways.iter().map(|way| SecurityRequirement::new(COGNITO, way.scopes.iter().copied()));
+    operation.security = Some(security.collect());
     add(operation, StatusCode::BAD_REQUEST, "The request cannot be read");
     add(operation, StatusCode::UNAUTHORIZED, "There is no valid access token");
     add(operation, StatusCode::TOO_MANY_REQUESTS, "The caller has made too many requests");
@@ -209,15 +214,30 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten()
 }
 
-/// Gives every error its media type: an attribute on a handler names the shape of the body only.
-fn as_problems(operation: &mut Operation) {
-    for response in operation.responses.responses.values_mut() {
+/// Gives every error its media type, as an attribute on a handler names the shape of the body only, and every answer a
+/// description, as the specification asks for one.
+fn complete(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
+        if response.description.is_empty() {
+            let status = StatusCode::from_bytes(status.as_bytes()).ok();
+            response.description =
+                status.and_then(|status| status.canonical_reason()).unwrap_or_default().to_owned();
+        }
         if response.content.get("application/json").is_some_and(is_problem)
             && let Some(content) = response.content.shift_remove("application/json")
         {
             response.content.insert("application/problem+json".to_owned(), content);
         }
+    }
+}
+
+/// How large an attachment may be is a matter of configuration.
+fn limit_size(components: &mut Components, max_bytes: u64) {
+    if let Some(RefOr::T(Schema::Object(attachment))) = components.schemas.get_mut("NewAttachment")
+        && let Some(RefOr::T(Schema::Object(size))) = attachment.properties.get_mut("size")
+    {
+        size.maximum = Some(utoipa::Number::UInt(usize::try_from(max_bytes).unwrap_or(usize::MAX)));
     }
 }
 

@@ -208,17 +208,7 @@ impl Problem {
 
     /// The cause, for the log, with everything it wraps.
     pub fn cause_chain(&self) -> Option<String> {
-        let mut error: &dyn Error = self.cause.as_deref()?;
-        let mut chain = error.to_string();
-        while let Some(source) = error.source() {
-            let text = source.to_string();
-            if !chain.ends_with(&text) {
-                chain.push_str(": ");
-                chain.push_str(&text);
-            }
-            error = source;
-        }
-        Some(chain)
+        self.cause.as_deref().map(|cause| chain(cause))
     }
 
     /// The answer with its body.
@@ -239,6 +229,18 @@ impl Problem {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }
+}
+
+/// An error with everything it wraps, on one line.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut chain = error.to_string();
+    for cause in std::iter::successors(error.source(), |cause| (*cause).source()) {
+        let text = cause.to_string();
+        if !chain.ends_with(&text) {
+            chain = format!("{chain}: {text}");
+        }
+    }
+    chain
 }
 
 impl IntoResponse for Problem {

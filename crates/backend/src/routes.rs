@@ -32,6 +32,7 @@ pub struct PageQuery {
     #[param(minimum = 1, maximum = 100, default = 20)]
     limit: usize,
     /// The `next_cursor` of the page before.
+    #[param(required = false, value_type = String, pattern = "^[A-Za-z0-9_-]{32}$")]
     cursor: Option<String>,
 }
 
@@ -54,11 +55,15 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let unavailable = |detail| Self::unavailable(detail, 1);
         match error {
-            StoreError::Throttled { .. } => unavailable("The server has too much to do right now.").cause(error),
+            StoreError::Throttled { .. } => {
+                unavailable("The server has too much to do right now.").cause(error)
+            }
             StoreError::Contended { .. } => {
                 unavailable("Another request changes the same thing right now.").cause(error)
             }
-            StoreError::Unavailable { .. } => unavailable("The data cannot be reached right now.").cause(error),
+            StoreError::Unavailable { .. } => {
+                unavailable("The data cannot be reached right now.").cause(error)
+            }
             StoreError::Refused { .. } | StoreError::Row(_) => Self::internal(error),
         }
     }
@@ -82,5 +87,8 @@ pub async fn unknown_route() -> Problem {
 
 /// The answer to a method that a route does not have; the router adds `Allow` (RFC 9110 §15.5.6).
 pub async fn method_not_allowed() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This route does not have this method; see the header `Allow`.")
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "This route does not have this method; see the header `Allow`.",
+    )
 }

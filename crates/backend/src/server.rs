@@ -24,7 +24,7 @@ use tracing::{debug, warn};
 
 use crate::config::Limits;
 
-/// The largest head of a request: a 16 KiB token, and as much again three times over for all else. Then 431.
+/// About the largest head of a request, by whole reads: a 16 KiB token, and three times as much for all else. Then 431.
 const MAX_HEAD_BYTES: usize = 64 * 1024; // 64 KiB
 
 /// How long a listener rests after it could not accept, usually for want of file descriptors.
@@ -70,7 +70,11 @@ pub async fn serve(
 }
 
 /// The last answer on a connection says so (RFC 9112 §9.6).
-async fn close_when_stopping(State(stopped): State<watch::Receiver<bool>>, request: Request, next: Next) -> Response {
+async fn close_when_stopping(
+    State(stopped): State<watch::Receiver<bool>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let mut response = next.run(request).await;
     if *stopped.borrow() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -108,13 +112,21 @@ impl Connections {
         }
     }
 
-    async fn next(&self, listener: &TcpListener) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    async fn next(
+        &self,
+        listener: &TcpListener,
+    ) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
         let slot = self.slots.clone().acquire_owned().await.map_err(io::Error::other)?;
         let (stream, _) = listener.accept().await?;
         Ok((stream, slot))
     }
 
-    fn handle(&self, stream: TcpStream, slot: tokio::sync::OwnedSemaphorePermit, graceful: &GracefulShutdown) {
+    fn handle(
+        &self,
+        stream: TcpStream,
+        slot: tokio::sync::OwnedSemaphorePermit,
+        graceful: &GracefulShutdown,
+    ) {
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "a connection was gone at once");
         }

@@ -27,7 +27,8 @@ pub(crate) fn print(stack: &Stack, arguments: &Arguments) -> io::Result<()> {
     writeln!(out, "\n  With an access token in $TOKEN:\n")?;
     writeln!(out, "    curl -H \"Authorization: Bearer $TOKEN\" {api_url}/users/me")?;
     let clients = pool.clients();
-    let machine = clients.iter().find_map(|client| Some((&client.id, client.secret.as_ref()?.expose_secret())));
+    let machine =
+        clients.iter().find_map(|client| Some((&client.id, client.secret.as_ref()?.expose_secret())));
     if let Some((id, secret)) = machine {
         writeln!(out, "\n  A program gets one of its own (needs jq):\n")?;
         writeln!(out, "    TOKEN=$(curl -s -u '{id}:{secret}' -d grant_type=client_credentials \\")?;

@@ -53,6 +53,7 @@ async fn run(arguments: &Arguments) -> Result<(), StackError> {
     let stack = Stack::start(arguments).await?;
     banner::print(&stack, arguments)?;
     let Stack { app, api_listeners, user_pool, dynamodb, s3, .. } = stack;
+    app.fetch_keys();
     let limits = Limits { shutdown_timeout: STOP_TIMEOUT, ..app.config().limits.clone() };
     let stop = async {
         if let Err(error) = stop_signal().await {

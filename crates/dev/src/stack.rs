@@ -50,7 +50,8 @@ impl Stack {
         let s3_listeners = bind("--s3-port", arguments.s3_port).await?;
 
         let data_dir = arguments.data_dir();
-        let api_port = api_listeners.first().map(TcpListener::local_addr).transpose()?.map_or(0, |addr| addr.port());
+        let api_port =
+            api_listeners.first().map(TcpListener::local_addr).transpose()?.map_or(0, |addr| addr.port());
         let user_pool = LocalUserPool::start(cognito_listeners, data_dir, PoolConfig::demo(api_port)).await?;
         let dynamodb = LocalDynamoDb::start(dynamodb_listeners, data_dir, TABLE)?;
         let s3 = LocalS3::start(s3_listeners, data_dir, BUCKET)?;

@@ -29,11 +29,18 @@ impl LocalDynamoDb {
     /// # Errors
     ///
     /// [`StartError::DynamoDb`] or [`StartError::Io`].
-    pub fn start(listeners: Vec<TcpListener>, data_dir: Option<&Path>, table: &str) -> Result<Self, StartError> {
+    pub fn start(
+        listeners: Vec<TcpListener>,
+        data_dir: Option<&Path>,
+        table: &str,
+    ) -> Result<Self, StartError> {
         let database = open(data_dir)?;
         create_table(&database, table)?;
         let endpoint_url = listener::url(&listeners).map_err(StartError::io("the address of DynamoDB"))?;
-        let listeners: Vec<_> = listeners.into_iter().map(TcpListener::into_std).collect::<Result<_, _>>()
+        let listeners: Vec<_> = listeners
+            .into_iter()
+            .map(TcpListener::into_std)
+            .collect::<Result<_, _>>()
             .map_err(StartError::io("the listener of DynamoDB"))?;
         let (stop, stopping) = watch::channel(false);
         let (done, stopped) = tokio::sync::oneshot::channel();
@@ -43,7 +50,10 @@ impl LocalDynamoDb {
             runtime.block_on(serve(listeners, database, stopping));
             let _ = done.send(());
         };
-        thread::Builder::new().name("dynamodb".to_owned()).spawn(serving).map_err(StartError::io("the thread of DynamoDB"))?;
+        thread::Builder::new()
+            .name("dynamodb".to_owned())
+            .spawn(serving)
+            .map_err(StartError::io("the thread of DynamoDB"))?;
         Ok(Self { endpoint_url, stop, stopped })
     }
 
@@ -64,7 +74,8 @@ fn open(data_dir: Option<&Path>) -> Result<Database, StartError> {
     let Some(folder) = data_dir else { return Database::memory().map_err(refused) };
     std::fs::create_dir_all(folder).map_err(StartError::io(format!("the folder {}", folder.display())))?;
     let path = folder.join("dynamodb.sqlite");
-    let path = path.to_str().ok_or_else(|| StartError::DynamoDb(format!("{} is not UTF-8", path.display())))?;
+    let path =
+        path.to_str().ok_or_else(|| StartError::DynamoDb(format!("{} is not UTF-8", path.display())))?;
     Database::new(path).map_err(refused)
 }
 
@@ -92,7 +103,9 @@ fn create_table(database: &Database, table: &str) -> Result<(), StartError> {
         "TableName": table,
         "TimeToLiveSpecification": { "AttributeName": "expires_at", "Enabled": true },
     });
-    database.update_time_to_live(serde_json::from_value(time_to_live).map_err(malformed)?).map_err(refused)?;
+    database
+        .update_time_to_live(serde_json::from_value(time_to_live).map_err(malformed)?)
+        .map_err(refused)?;
     Ok(())
 }
 

@@ -1,12 +1,12 @@
 use std::{path::Path, time::Duration};
 
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::{
     Router,
     extract::Request,
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
 use s3s_fs::FileSystem;
 use tokio::{
@@ -38,7 +38,11 @@ impl LocalS3 {
     /// # Errors
     ///
     /// [`StartError::S3`] or [`StartError::Io`].
-    pub fn start(listeners: Vec<TcpListener>, data_dir: Option<&Path>, bucket: &str) -> Result<Self, StartError> {
+    pub fn start(
+        listeners: Vec<TcpListener>,
+        data_dir: Option<&Path>,
+        bucket: &str,
+    ) -> Result<Self, StartError> {
         let ephemeral = match data_dir {
             Some(_) => None,
             None => Some(tempfile::tempdir().map_err(StartError::io("a folder for S3"))?),
@@ -101,7 +105,8 @@ async fn apply_overrides(request: Request, next: Next) -> Response {
     if is_get && response.status().is_success() {
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let header = name.strip_prefix("response-").and_then(|name| HeaderName::try_from(name).ok());
-            let header = header.filter(|name| [header::CONTENT_TYPE, header::CONTENT_DISPOSITION].contains(name));
+            let header =
+                header.filter(|name| [header::CONTENT_TYPE, header::CONTENT_DISPOSITION].contains(name));
             if let (Some(name), Ok(value)) = (header, HeaderValue::try_from(value.as_ref())) {
                 response.headers_mut().insert(name, value);
             }

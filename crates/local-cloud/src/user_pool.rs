@@ -30,7 +30,8 @@ impl LocalUserPool {
         config: PoolConfig,
     ) -> Result<Self, StartError> {
         if let Some(folder) = data_dir {
-            std::fs::create_dir_all(folder).map_err(StartError::io(format!("the folder {}", folder.display())))?;
+            std::fs::create_dir_all(folder)
+                .map_err(StartError::io(format!("the folder {}", folder.display())))?;
         }
         let domain = listener::url(&listeners).map_err(StartError::io("the address of the user pool"))?;
         let url = Url::parse(&domain).map_err(|error| StartError::Io {

@@ -37,6 +37,7 @@ pub struct NewAttachment {
     /// Its media type; the upload must be of exactly this one.
     pub content_type: ContentType,
     /// Its length in bytes; the upload must be of exactly this one.
+    #[serde(deserialize_with = "whole_number")]
     #[schema(minimum = 0)]
     pub size: u64,
 }
@@ -143,7 +144,9 @@ impl Filename {
         let length = name.chars().count();
         let is_plain = !name.chars().any(|c| c.is_control() || matches!(c, '/' | '\\'));
         if !(1..=255).contains(&length) || !is_plain || name == "." || name == ".." {
-            return Err("must be a file name of 1 to 255 characters without `/`, `\\` and control characters".into());
+            return Err(
+                "must be a file name of 1 to 255 characters without `/`, `\\` and control characters".into(),
+            );
         }
         Ok(Self(name))
     }
@@ -187,9 +190,22 @@ impl ContentType {
     }
 }
 
+/// A whole number, also one that is written with a fraction of nothing: JSON has no integers of its own, and JSON Schema
+/// counts `4.0` as one.
+fn whole_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53: up to here every whole number has a double of its own.
+    let number = serde_json::Number::deserialize(deserializer)?;
+    let float = number.as_f64().filter(|float| float.fract() == 0.0 && (0.0..=EXACT).contains(float));
+    number
+        .as_u64()
+        .or(float.map(|float| float as u64))
+        .ok_or_else(|| D::Error::custom("must be a whole number, 0 or more"))
+}
+
 /// A token of RFC 9110 §5.6.2.
 fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 macro_rules! parsed_string {
@@ -211,8 +227,13 @@ macro_rules! parsed_string {
     };
 }
 
-parsed_string!(Filename, 1, 255, r"^[^/\\\u0000-\u001f\u007f-\u009f]+$");
-parsed_string!(ContentType, 3, 127, r"^[^/; ]+/[^/; ]+(; ?charset=[^ ;]+)?$");
+parsed_string!(Filename, 1, 255, r"^(?!\.{1,2}$)[^/\\\u0000-\u001f\u007f-\u009f]+$");
+parsed_string!(
+    ContentType,
+    3,
+    127,
+    r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+(; *charset=[!#$%&'*+.^_`|~0-9A-Za-z-]+ *)?$"
+);
 
 #[cfg(test)]
 mod tests {

@@ -45,10 +45,10 @@ pub struct Item {
     /// Its id.
     pub id: ItemId,
     /// Its title.
-    #[schema(example = "Buy milk")]
+    #[schema(inline, example = "Buy milk")]
     pub title: Title,
     /// More about it.
-    #[schema(example = "Two litres.")]
+    #[schema(inline, example = "Two litres.")]
     pub description: Option<Description>,
     /// How often it was written; the `ETag` is this number in quotes.
     #[schema(example = 1, minimum = 1)]
@@ -65,10 +65,11 @@ pub struct Item {
 #[schema(example = json!({"title": "Buy milk", "description": "Two litres."}))]
 pub struct NewItem {
     /// Its title.
+    #[schema(inline)]
     pub title: Title,
     /// More about it.
     #[serde(default)]
-    #[schema(required = false)]
+    #[schema(inline, required = false)]
     pub description: Option<Description>,
 }
 
@@ -79,11 +80,11 @@ pub struct NewItem {
 pub struct ItemPatch {
     /// The new title; an item cannot be without one.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Title, required = false)]
+    #[schema(schema_with = Title::schema, required = false)]
     pub title: Option<Title>,
     /// The new description, or `null` for none.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<Description>, required = false)]
+    #[schema(schema_with = <Option<Description>>::schema, required = false)]
     pub description: Option<Option<Description>>,
 }
 

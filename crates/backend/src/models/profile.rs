@@ -12,10 +12,10 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Profile {
     /// The name shown to others.
-    #[schema(example = "Alice")]
+    #[schema(inline, example = "Alice")]
     pub display_name: DisplayName,
     /// A few words.
-    #[schema(example = "Likes lists.")]
+    #[schema(inline, example = "Likes lists.")]
     pub bio: Option<Bio>,
     /// When it was last written.
     pub updated_at: Timestamp,
@@ -27,9 +27,10 @@ pub struct Profile {
 #[schema(example = json!({"display_name": "Alice", "bio": "Likes lists."}))]
 pub struct NewProfile {
     /// The name shown to others.
+    #[schema(inline)]
     pub display_name: DisplayName,
     /// A few words.
     #[serde(default)]
-    #[schema(required = false)]
+    #[schema(inline, required = false)]
     pub bio: Option<Bio>,
 }

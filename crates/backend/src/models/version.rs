@@ -68,11 +68,14 @@ fn parse(headers: &HeaderMap, name: HeaderName, weak: fn(&str) -> u64) -> Result
         if value == "*" {
             return Ok(IfMatch::Any);
         }
-        for tag in value.split(',').map(str::trim) {
-            versions.push(match tag.strip_prefix("W/") {
-                Some(tag) => weak(quoted(tag).ok_or_else(|| malformed(&name))?),
-                None => version(quoted(tag).ok_or_else(|| malformed(&name))?),
-            });
+        let mut rest = value;
+        loop {
+            let (is_weak, tag, after) = entity_tag(rest).ok_or_else(|| malformed(&name))?;
+            versions.push(if is_weak { weak(tag) } else { version(tag) });
+            match after.trim_start() {
+                "" => break,
+                more => rest = more.strip_prefix(',').ok_or_else(|| malformed(&name))?.trim_start(),
+            }
         }
     }
     match versions.len() {
@@ -82,8 +85,11 @@ fn parse(headers: &HeaderMap, name: HeaderName, weak: fn(&str) -> u64) -> Result
     }
 }
 
-fn quoted(tag: &str) -> Option<&str> {
-    tag.strip_prefix('"')?.strip_suffix('"').filter(|tag| !tag.contains('"'))
+/// The first entity tag of a list, whether it is weak, and what follows it. A tag may contain a comma (RFC 9110 §8.8.3).
+fn entity_tag(text: &str) -> Option<(bool, &str, &str)> {
+    let (is_weak, text) = text.strip_prefix("W/").map_or((false, text), |text| (true, text));
+    let (tag, after) = text.strip_prefix('"')?.split_once('"')?;
+    Some((is_weak, tag, after))
 }
 
 /// The version of a tag that this server made; 0, which no resource has, for any other.
@@ -119,7 +125,8 @@ mod tests {
 
     #[test]
     fn what_is_no_tag_is_refused() {
-        for value in ["3", "\"3", "3\"", "\"a\"b\"", "", &["\"1\""; 21].join(",")] {
+        assert_eq!(if_match(r#""a,b" , "3""#).unwrap(), IfMatch::Versions(vec![0, 3]));
+        for value in ["3", "\"3", "3\"", "\"a\"b\"", "", "\"3\",", "\"3\" \"4\"", &["\"1\""; 21].join(",")] {
             assert!(if_match(value).is_err(), "{value}");
         }
     }

@@ -29,7 +29,10 @@ pub fn documentation(document: OpenApi, config: &Config) -> Router<App> {
     if let (Some(_), Some(client_id)) = (&config.cognito.domain, config.cognito.app_client_ids.first()) {
         let scopes = super::sign_in_scopes(config).map(|(scope, _)| scope.to_owned()).collect();
         page = page.oauth(
-            oauth::Config::new().client_id(client_id).scopes(scopes).use_pkce_with_authorization_code_grant(true),
+            oauth::Config::new()
+                .client_id(client_id)
+                .scopes(scopes)
+                .use_pkce_with_authorization_code_grant(true),
         );
     }
     let policy = content_security_policy(config.cognito.domain.as_ref());

@@ -22,7 +22,7 @@ use crate::{
 /// The `sub` of a user of the administrator's own pool: 1 to 128 visible ASCII characters.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
-#[schema(value_type = String, min_length = 1, max_length = 128, example = "9b2d1c4e-6a7f-4e21-8c3d-5f60718293a4")]
+#[schema(value_type = String, min_length = 1, max_length = 128, pattern = "^[!-~]+$", example = "9b2d1c4e-6a7f-4e21-8c3d-5f60718293a4")]
 pub struct UserSub(String);
 
 impl TryFrom<String> for UserSub {
@@ -42,6 +42,7 @@ impl TryFrom<String> for UserSub {
 #[utoipa::path(get, path = "/admin/users/{sub}/items", tag = "administration",
     params(("sub" = UserSub, Path), PageQuery), responses(
     (status = OK, body = ItemPage, description = "The user's items; none if there is no such user"),
+    (status = NOT_FOUND, body = ProblemBody, description = "No user can have this `sub`"),
     (status = UNPROCESSABLE_ENTITY, body = ProblemBody, description = "The limit or the cursor is not valid"),
 ))]
 pub async fn list_user_items(

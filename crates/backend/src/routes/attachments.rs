@@ -46,15 +46,17 @@ pub async fn create_attachment(
         let detail = format!("must be at most {} bytes", limits.max_bytes);
         return Err(Problem::invalid(vec![FieldError::new("/size", detail)]));
     }
-    let attachment = Attachment {
+    let mut attachment = Attachment {
         id: AttachmentId::generate(),
         filename: new.filename,
         content_type: new.content_type,
         size: new.size,
         created_at: Timestamp::now(),
     };
-    reserve(&app, bucket, caller.owner(), item, &attachment).await?;
     let upload = bucket.presign_upload(caller.owner(), item, &attachment).await?;
+    // Not before the signature: what is counted from here must not end while the URL still works.
+    attachment.created_at = Timestamp::now();
+    reserve(&app, bucket, caller.owner(), item, &attachment).await?;
     let location = HeaderValue::try_from(format!("/items/{item}/attachments/{}", attachment.id));
     let created = (StatusCode::CREATED, Json(CreatedAttachment { attachment, upload }));
     Ok(match location {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tracing::warn;
 use utoipa::ToSchema;
 
-use crate::{App, extract::Json};
+use crate::{App, extract::Json, problem::chain};
 
 /// Whether the server is alive.
 #[derive(Debug, Serialize, ToSchema)]
@@ -56,21 +56,29 @@ pub async fn check_liveness() -> Response {
     (status = SERVICE_UNAVAILABLE, body = Readiness, description = "A part does not work"),
 ))]
 pub async fn check_readiness(State(app): State<App>) -> Response {
-    let (keys, table) = tokio::join!(app.verifier().ready(), app.store().check());
-    let keys = part("keys", keys);
-    let table = part("table", table);
+    let (keys, table) = match app.known_readiness() {
+        Some(known) => known,
+        None => {
+            let (keys, table) = tokio::join!(app.verifier().ready(), app.store().check());
+            let found = (part("keys", keys), part("table", table));
+            app.set_readiness(found);
+            found
+        }
+    };
     let both = [keys, table].iter().all(|part| *part == PartStatus::Ok);
-    let (code, status) =
-        if both { (StatusCode::OK, PartStatus::Ok) } else { (StatusCode::SERVICE_UNAVAILABLE, PartStatus::Unavailable) };
+    let (code, status) = if both {
+        (StatusCode::OK, PartStatus::Ok)
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, PartStatus::Unavailable)
+    };
     (code, no_store(), Json(Readiness { status, keys, table })).into_response()
 }
 
-fn part<E: std::error::Error>(name: &str, result: Result<(), E>) -> PartStatus {
+fn part<E: std::error::Error + 'static>(name: &str, result: Result<(), E>) -> PartStatus {
     match result {
         Ok(()) => PartStatus::Ok,
         Err(error) => {
-            let cause = error.source().map(ToString::to_string).unwrap_or_default();
-            warn!(part = name, %error, cause, "not ready");
+            warn!(part = name, cause = chain(&error), "not ready");
             PartStatus::Unavailable
         }
     }

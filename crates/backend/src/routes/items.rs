@@ -28,8 +28,18 @@ use crate::{
 #[expect(dead_code, reason = "describes the header for the document; `IfMatch` reads it")]
 pub struct IfMatchHeader {
     /// The `ETag` of the version to be changed, or `*` for whichever is there.
-    #[param(rename = "If-Match", example = "\"1\"", required = false)]
+    #[param(rename = "If-Match", example = "\"1\"", required = false, value_type = String)]
     if_match: Option<String>,
+}
+
+/// Which version a write is meant for, where it must say.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes the header for the document; `IfMatch` reads it")]
+pub struct RequiredIfMatchHeader {
+    /// The `ETag` of the version to be replaced, or `*` for whichever is there.
+    #[param(rename = "If-Match", example = "\"1\"")]
+    if_match: String,
 }
 
 /// Which versions the caller has.
@@ -38,7 +48,7 @@ pub struct IfMatchHeader {
 #[expect(dead_code, reason = "describes the header for the document; `IfNoneMatch` reads it")]
 pub struct IfNoneMatchHeader {
     /// The `ETag` that the caller has; if it is current the answer is 304.
-    #[param(rename = "If-None-Match", example = "\"1\"", required = false)]
+    #[param(rename = "If-None-Match", example = "\"1\"", required = false, value_type = String)]
     if_none_match: Option<String>,
 }
 
@@ -49,7 +59,8 @@ pub struct IfNoneMatchHeader {
 pub struct IdempotencyKeyParam {
     /// 1 to 255 visible ASCII characters. Repeating the request with the same key and body within 24 hours creates nothing
     /// and gets the first answer again.
-    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255, required = false)]
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255, pattern = "^[!-~]+$", required = false,
+        value_type = String)]
     idempotency_key: Option<String>,
 }
 
@@ -86,11 +97,15 @@ pub async fn create_item(
     match store.create_item_once(caller.owner(), &key, new).await? {
         Once::Created(item) => Ok(created(item)),
         Once::OtherBody => {
-            let error = FieldError::new("Idempotency-Key", "was used with another body; use a new key for a new item");
+            let error = FieldError::new(
+                "Idempotency-Key",
+                "was used with another body; use a new key for a new item",
+            );
             Err(Problem::invalid(vec![error]).kind(Kind::IdempotencyKeyReused))
         }
         Once::InFlight => {
-            let detail = "A request with this idempotency key is still being handled; repeat this one in a second.";
+            let detail =
+                "A request with this idempotency key is still being handled; repeat this one in a second.";
             Err(Problem::new(StatusCode::CONFLICT, detail).kind(Kind::IdempotencyKeyInFlight).retry_after(1))
         }
     }
@@ -118,7 +133,7 @@ pub async fn show_item(
 /// Replace an item.
 ///
 /// `If-Match` says which version is meant, so that two who write at once do not overwrite each other unknowingly.
-#[utoipa::path(put, path = "/items/{id}", tag = "items", params(("id" = ItemId, Path), IfMatchHeader),
+#[utoipa::path(put, path = "/items/{id}", tag = "items", params(("id" = ItemId, Path), RequiredIfMatchHeader),
     request_body = NewItem, responses(
     (status = OK, body = Item, headers(("etag" = String, description = "The new version, in quotes"))),
     (status = NOT_FOUND, body = ProblemBody, description = "There is no such item, or it is another user's"),
@@ -180,13 +195,19 @@ pub async fn delete_item(
 
 /// A page of an owner's items.
 pub(super) async fn page(store: &Store, owner: &Owner, query: PageQuery) -> Result<Json<ItemPage>, Problem> {
-    let after = query.cursor.map(|text| Cursor::decode(&text, owner).ok_or_else(foreign_cursor)).transpose()?;
+    let after =
+        query.cursor.map(|text| Cursor::decode(&text, owner).ok_or_else(foreign_cursor)).transpose()?;
     let page = store.items(owner, query.limit, after).await?;
     Ok(Json(ItemPage { items: page.items, next_cursor: page.next.map(|cursor| cursor.encode(owner)) }))
 }
 
 /// Removes an owner's item, then its attachments. The item goes first, so that none can be added meanwhile.
-pub(super) async fn remove(app: &App, owner: &Owner, id: ItemId, if_match: &IfMatch) -> Result<StatusCode, Problem> {
+pub(super) async fn remove(
+    app: &App,
+    owner: &Owner,
+    id: ItemId,
+    if_match: &IfMatch,
+) -> Result<StatusCode, Problem> {
     let store = app.store();
     let deleted = store.delete_item(owner, id, if_match).await?;
     if deleted == Deleted::Stale {
@@ -196,9 +217,9 @@ pub(super) async fn remove(app: &App, owner: &Owner, id: ItemId, if_match: &IfMa
     if left.is_empty() {
         return if deleted == Deleted::Done { Ok(StatusCode::NO_CONTENT) } else { Err(missing()) };
     }
-    if let Some(bucket) = app.bucket() {
-        bucket.delete(owner, id, &left).await?;
-    }
+    // Without a bucket the records stay, so that nothing forgets the files while they are there.
+    let Some(bucket) = app.bucket() else { return Ok(StatusCode::NO_CONTENT) };
+    bucket.delete(owner, id, &left).await?;
     store.forget_attachments(owner, id, &left).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -10,8 +10,8 @@ use crate::{
     auth::{Caller, ItemsRead, ItemsWrite},
     extract::Json,
     models::{
-        profile::{NewProfile, Profile},
         Timestamp,
+        profile::{NewProfile, Profile},
     },
     problem::{Problem, ProblemBody},
     services::dynamodb::Store,
@@ -80,7 +80,10 @@ pub async fn show_current_user(_: State<Store>, caller: Caller) -> Json<CurrentU
     (status = OK, body = Profile),
     (status = NOT_FOUND, body = ProblemBody, description = "No profile was set"),
 ))]
-pub async fn show_profile(State(store): State<Store>, caller: Caller<ItemsRead>) -> Result<Json<Profile>, Problem> {
+pub async fn show_profile(
+    State(store): State<Store>,
+    caller: Caller<ItemsRead>,
+) -> Result<Json<Profile>, Problem> {
     store.profile(caller.owner()).await?.map(Json).ok_or_else(|| Problem::not_found("profile"))
 }
 

@@ -34,11 +34,11 @@ use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::Timeou
 use aws_sdk_dynamodb::{
     Client,
     config::{
-        Builder, ConfigBag, Intercept, RuntimeComponents,
-        interceptors::BeforeTransmitInterceptorContextRef,
+        Builder, ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef,
     },
     error::{BoxError, ProvideErrorMetadata, SdkError},
-    types::AttributeValue,
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{AttributeValue, CancellationReason},
 };
 use uuid::Uuid;
 
@@ -173,7 +173,9 @@ where
             "ProvisionedThroughputExceededException" | "ThrottlingException" | "RequestLimitExceeded" => {
                 StoreError::Throttled { operation, source: error.into() }
             }
-            "TransactionConflictException" | "TransactionInProgressException" => StoreError::Contended { operation },
+            "TransactionConflictException" | "TransactionInProgressException" => {
+                StoreError::Contended { operation }
+            }
             _ if service.raw().status().is_server_error() => {
                 StoreError::Unavailable { operation, source: error.into() }
             }
@@ -181,6 +183,29 @@ where
         },
         SdkError::ConstructionFailure(_) => StoreError::Refused { operation, source: error.into() },
         _ => StoreError::Unavailable { operation, source: error.into() },
+    }
+}
+
+/// Why a transaction was not made, for those reasons that no caller has told apart before:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
+fn refine_transaction(error: SdkError<TransactWriteItemsError>) -> StoreError {
+    const OPERATION: &str = "TransactWriteItems";
+    let code = match &error {
+        SdkError::ServiceError(service) => match service.err() {
+            TransactWriteItemsError::TransactionCanceledException(canceled) => {
+                let mut codes = canceled.cancellation_reasons().iter().filter_map(CancellationReason::code);
+                codes.find(|code| *code != "None").unwrap_or_default().to_owned()
+            }
+            _ => String::new(),
+        },
+        _ => String::new(),
+    };
+    match code.as_str() {
+        "ThrottlingError" | "ProvisionedThroughputExceeded" => {
+            StoreError::Throttled { operation: OPERATION, source: error.into() }
+        }
+        "TransactionConflict" => StoreError::Contended { operation: OPERATION },
+        _ => refine(OPERATION, error),
     }
 }
 

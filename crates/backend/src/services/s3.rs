@@ -136,11 +136,18 @@ impl Bucket {
     /// # Errors
     ///
     /// [`BucketError`].
-    pub async fn is_uploaded(&self, owner: &Owner, item: ItemId, id: AttachmentId) -> Result<bool, BucketError> {
+    pub async fn is_uploaded(
+        &self,
+        owner: &Owner,
+        item: ItemId,
+        id: AttachmentId,
+    ) -> Result<bool, BucketError> {
         let request = self.client.head_object().bucket(&*self.name).key(object_key(owner, item, id));
         match request.send().await {
             Ok(_) => Ok(true),
-            Err(SdkError::ServiceError(service)) if matches!(service.err(), HeadObjectError::NotFound(_)) => Ok(false),
+            Err(SdkError::ServiceError(service)) if matches!(service.err(), HeadObjectError::NotFound(_)) => {
+                Ok(false)
+            }
             Err(error) => Err(refine("HeadObject", error)),
         }
     }
@@ -188,7 +195,9 @@ where
     E: std::error::Error + Send + Sync + 'static,
 {
     match &error {
-        SdkError::ServiceError(service) if !service.raw().status().is_server_error() => refused(operation, error),
+        SdkError::ServiceError(service) if !service.raw().status().is_server_error() => {
+            refused(operation, error)
+        }
         SdkError::ConstructionFailure(_) => refused(operation, error),
         _ => BucketError::Unavailable { operation, source: error.into() },
     }

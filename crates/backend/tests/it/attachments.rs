@@ -75,7 +75,8 @@ async fn s3_refuses_another_size_type_or_signature() {
     other_type["headers"]["content-type"] = json!("text/html");
     assert_eq!(send(&other_type, b"four").await.status(), 403);
     let mut other_key = upload.clone();
-    other_key["url"] = json!(upload["url"].as_str().unwrap().replace("attachments/attachments/", "attachments/other/"));
+    other_key["url"] =
+        json!(upload["url"].as_str().unwrap().replace("attachments/attachments/", "attachments/other/"));
     assert_eq!(send(&other_key, b"four").await.status(), 403);
     assert_eq!(alice.get(&path).await.json()["attachments"], json!([]));
     assert_eq!(send(upload, b"four").await.status(), 200);
@@ -135,7 +136,8 @@ async fn a_removal_that_failed_half_way_is_finished_by_trying_again() {
     // As if the server had died after the first of its two steps.
     let owner = backend::models::owner::Owner::user(app.pool.id(), sub(&alice).await.as_str());
     let id = item.parse::<uuid::Uuid>().unwrap().into();
-    let only_the_item = app.app.store().delete_item(&owner, id, &backend::models::version::IfMatch::Absent).await;
+    let only_the_item =
+        app.app.store().delete_item(&owner, id, &backend::models::version::IfMatch::Absent).await;
     assert_eq!(only_the_item.unwrap(), backend::services::dynamodb::Deleted::Done);
     assert_eq!(send(&download, b"").await.status(), 200);
 
@@ -157,7 +159,10 @@ async fn an_item_has_room_for_so_many_and_abandoned_ones_give_theirs_back() {
     let kept = attach(&alice, &item, "kept.txt", b"four").await;
     assert_eq!(alice.post(&list, text_file("abandoned.txt", b"four")).await.status, StatusCode::CREATED);
     let full = alice.post(&list, text_file("too many.txt", b"four")).await;
-    assert_eq!((full.status, full.json()["type"].clone()), (StatusCode::CONFLICT, json!("/problems/too-many-attachments")));
+    assert_eq!(
+        (full.status, full.json()["type"].clone()),
+        (StatusCode::CONFLICT, json!("/problems/too-many-attachments"))
+    );
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await; // Until the abandoned upload can come no more.
     attach(&alice, &item, "second.txt", b"four").await;
     assert_eq!(alice.post(&list, text_file("too many.txt", b"four")).await.status, StatusCode::CONFLICT);
@@ -180,7 +185,11 @@ async fn what_an_attachment_may_be_is_limited() {
         (json!({"filename": "a", "content_type": "text/plain", "size": 1, "key": "b"}), "/key"),
     ] {
         let answer = alice.post(&path, body.clone()).await;
-        assert_eq!((answer.status, answer.pointer()), (StatusCode::UNPROCESSABLE_ENTITY, pointer.into()), "{body}");
+        assert_eq!(
+            (answer.status, answer.pointer()),
+            (StatusCode::UNPROCESSABLE_ENTITY, pointer.into()),
+            "{body}"
+        );
     }
     let empty = alice.post(&path, text_file("empty", b"")).await.json();
     assert_eq!(send(&empty["upload"], b"").await.status(), 200);

@@ -87,9 +87,18 @@ async fn only_rs256_by_a_key_of_the_pool_is_believed() {
     }
     assert_refused(&me(&app, &alice().without_header("alg").access_token()).await, "no alg");
     let with_public_key = Algorithm::Hs256(app.pool.access_key().public_der());
-    assert_refused(&me(&app, &alice().algorithm(with_public_key).access_token()).await, "HMAC with the public key");
-    assert_refused(&me(&app, &alice().algorithm(Algorithm::Hs256(Vec::new())).access_token()).await, "blank HMAC");
-    assert_refused(&me(&app, &alice().signed_by(&foreign).access_token()).await, "a foreign key with the pool's kid");
+    assert_refused(
+        &me(&app, &alice().algorithm(with_public_key).access_token()).await,
+        "HMAC with the public key",
+    );
+    assert_refused(
+        &me(&app, &alice().algorithm(Algorithm::Hs256(Vec::new())).access_token()).await,
+        "blank HMAC",
+    );
+    assert_refused(
+        &me(&app, &alice().signed_by(&foreign).access_token()).await,
+        "a foreign key with the pool's kid",
+    );
     let embedded = alice().signed_by(&foreign).header("jwk", foreign.jwk()).access_token();
     assert_refused(&me(&app, &embedded).await, "an embedded key");
     for (name, value) in [
@@ -212,7 +221,9 @@ async fn claims_of_other_issuers_clients_and_uses_are_refused() {
 async fn times_are_whole_numbers_in_a_sane_range() {
     let app = TestApp::start().await;
     let alice = || app.token("alice");
-    for value in [json!(null), json!("1999999999"), json!(-1), json!(1e18), json!(1.5), json!(u64::MAX), json!(1)] {
+    for value in
+        [json!(null), json!("1999999999"), json!(-1), json!(1e18), json!(1.5), json!(u64::MAX), json!(1)]
+    {
         let token = alice().claim("exp", value.clone()).access_token();
         assert_refused(&me(&app, &token).await, &format!("exp: {value}"));
     }
@@ -258,7 +269,9 @@ fn base64_decode(text: &str) -> String {
 #[tokio::test]
 async fn scopes_and_groups_are_compared_whole() {
     let app = TestApp::start().await;
-    for scope in ["items/readwrite", "Items/Read", "items", "items/read\titems/write", "aws.cognito.signin.user.admin"] {
+    for scope in
+        ["items/readwrite", "Items/Read", "items", "items/read\titems/write", "aws.cognito.signin.user.admin"]
+    {
         let token = app.pool.user("alice").claim("scope", json!(scope)).access_token();
         let answer = app.bearer(&token).get("/items").await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{scope}");

@@ -80,7 +80,8 @@ async fn an_outage_is_a_503_in_time_and_ends_by_itself() {
 async fn throttling_asks_to_come_back_and_other_refusals_are_ours() {
     let (app, proxy) = TestApp::with_faults(&[]).await;
     let alice = app.user("alice");
-    let error = |name: &str| json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{name}"), "message": ""});
+    let error =
+        |name: &str| json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{name}"), "message": ""});
     for (status, name, expected) in [
         (400, "ProvisionedThroughputExceededException", StatusCode::SERVICE_UNAVAILABLE),
         (400, "ThrottlingException", StatusCode::SERVICE_UNAVAILABLE),
@@ -93,6 +94,20 @@ async fn throttling_asks_to_come_back_and_other_refusals_are_ours() {
         assert_eq!(answer.status, expected, "{name}");
         assert!(!String::from_utf8_lossy(&answer.body).contains(name), "the cause is for the log only");
     }
+}
+
+#[tokio::test]
+async fn a_throttled_transaction_asks_to_come_back() {
+    let (app, proxy) = TestApp::with_faults(&[]).await;
+    let canceled = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "message": "Transaction cancelled",
+        "CancellationReasons": [{"Code": "None"}, {"Code": "ThrottlingError", "Message": "slow down"}],
+    });
+    proxy.set(Fault::Answer(400, canceled.to_string()));
+    let key = [("idempotency-key", "key")];
+    let answer = app.user("alice").send(Method::POST, "/items", &key, Some(json!({"title": "once"}))).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "1"));
 }
 
 #[tokio::test]

@@ -16,7 +16,10 @@ async fn readiness_names_the_part_that_does_not_work() {
     let app = TestApp::with(&[("DYNAMODB_TABLE_NAME", "another")]).await;
     let ready = app.anonymous().get("/health/ready").await;
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(ready.json(), serde_json::json!({"status": "unavailable", "keys": "ok", "table": "unavailable"}));
+    assert_eq!(
+        ready.json(),
+        serde_json::json!({"status": "unavailable", "keys": "ok", "table": "unavailable"})
+    );
     assert_eq!(app.anonymous().get("/health/live").await.status, StatusCode::OK);
 }
 

@@ -133,7 +133,15 @@ async fn of_two_hundred_writers_of_one_version_one_wins() {
     let path = format!("/items/{}", alice.create_item("start").await);
     let answers = all_at_once(200, |number| {
         let (alice, path) = (alice.clone(), path.clone());
-        async move { alice.put(&path, "\"1\"", json!({"title": number.to_string()})).await.status }
+        async move {
+            loop {
+                let answer = alice.put(&path, "\"1\"", json!({"title": number.to_string()})).await;
+                // On a machine that has much else to do, two hundred at once can be more than the table gets done in time.
+                if answer.status != StatusCode::SERVICE_UNAVAILABLE {
+                    return answer.status;
+                }
+            }
+        }
     })
     .await;
     let count = |status| answers.iter().filter(|answer| **answer == status).count();
@@ -227,7 +235,9 @@ async fn large_items_make_shorter_pages_and_none_is_missing() {
     loop {
         let page = alice.get(&path).await.json();
         pages += 1;
-        titles.extend(page["items"].as_array().unwrap().iter().map(|item| item["title"].as_str().unwrap().to_owned()));
+        titles.extend(
+            page["items"].as_array().unwrap().iter().map(|item| item["title"].as_str().unwrap().to_owned()),
+        );
         let Some(cursor) = page["next_cursor"].as_str() else { break };
         path = format!("/items?limit=100&cursor={cursor}");
     }
@@ -248,9 +258,15 @@ async fn bad_bodies_are_refused_with_a_pointer_and_nothing_is_written() {
         (json!({"title": "a", "owner": "bob"}), "/owner"),
         (json!({"description": "no title"}), ""),
         (json!(["title"]), ""),
+        (json!("title"), ""),
+        (json!(null), ""),
     ] {
         let answer = alice.post("/items", body.clone()).await;
-        assert_eq!((answer.status, answer.pointer()), (StatusCode::UNPROCESSABLE_ENTITY, pointer.into()), "{body}");
+        assert_eq!(
+            (answer.status, answer.pointer()),
+            (StatusCode::UNPROCESSABLE_ENTITY, pointer.into()),
+            "{body}"
+        );
     }
     assert_eq!(app.calls(), 0);
     assert_eq!(alice.get("/items").await.json()["items"], json!([]));
@@ -260,11 +276,13 @@ async fn bad_bodies_are_refused_with_a_pointer_and_nothing_is_written() {
 async fn what_is_no_json_is_refused() {
     let app = TestApp::start().await;
     let post = |content_type: &'static str, body: Vec<u8>| {
-        let request = Request::post("/items").header("content-type", content_type).body(Body::from(body)).unwrap();
+        let request =
+            Request::post("/items").header("content-type", content_type).body(Body::from(body)).unwrap();
         let alice = app.user("alice");
         async move { alice.send_raw(request).await }
     };
-    for body in [r#"{"title": "#, "", "{\"title\": \"a\"} x", "{'title': 'a'}", "\u{feff}{\"title\": \"a\"}"] {
+    for body in [r#"{"title": "#, "", "{\"title\": \"a\"} x", "{'title': 'a'}", "\u{feff}{\"title\": \"a\"}"]
+    {
         assert_eq!(post("application/json", body.into()).await.status, StatusCode::BAD_REQUEST, "{body}");
     }
     let invalid_utf8 = post("application/json", b"{\"title\": \"\xff\"}".to_vec()).await;
@@ -298,7 +316,11 @@ async fn bad_queries_and_paths_are_refused() {
         ("offset=1".to_owned(), "offset"),
     ] {
         let answer = alice.get(&format!("/items?{query}")).await;
-        assert_eq!((answer.status, answer.pointer()), (StatusCode::UNPROCESSABLE_ENTITY, pointer.into()), "{query}");
+        assert_eq!(
+            (answer.status, answer.pointer()),
+            (StatusCode::UNPROCESSABLE_ENTITY, pointer.into()),
+            "{query}"
+        );
     }
     let foreign = app.user("bob").get(&format!("/items?cursor={cursor}")).await;
     assert_eq!(foreign.status, StatusCode::UNPROCESSABLE_ENTITY);

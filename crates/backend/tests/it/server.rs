@@ -28,8 +28,13 @@ fn every_mistake_in_the_configuration_is_listed_and_nothing_is_served() {
     let output = run(&[], &[("BIND_ADDRESS", "nonsense"), ("LOG_FORMAT", "xml")]);
     assert_eq!(output.status.code(), Some(2));
     let errors = String::from_utf8(output.stderr).unwrap();
-    let names =
-        ["COGNITO_USER_POOL_ID", "COGNITO_APP_CLIENT_ID", "DYNAMODB_TABLE_NAME", "BIND_ADDRESS", "LOG_FORMAT"];
+    let names = [
+        "COGNITO_USER_POOL_ID",
+        "COGNITO_APP_CLIENT_ID",
+        "DYNAMODB_TABLE_NAME",
+        "BIND_ADDRESS",
+        "LOG_FORMAT",
+    ];
     for name in names {
         assert!(errors.contains(name), "{name}: {errors}");
     }
@@ -62,7 +67,9 @@ async fn a_slow_client_holds_nothing() {
         "POST /items HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
          content-length: 100\r\n\r\n{{"
     );
-    for (sent, answer) in [("GET /health/live HTTP/1.1\r\nhost:", ""), ("", ""), (&half_a_body, "HTTP/1.1 503")] {
+    for (sent, answer) in
+        [("GET /health/live HTTP/1.1\r\nhost:", ""), ("", ""), (&half_a_body, "HTTP/1.1 503")]
+    {
         let started = Instant::now();
         let mut stream = TcpStream::connect(&address).await.unwrap();
         stream.write_all(sent.as_bytes()).await.unwrap();
@@ -122,7 +129,8 @@ async fn the_log_has_a_line_a_request_and_no_secret() {
 
     let me: Value = get(url("/users/me")).await.unwrap().json().await.unwrap();
     let body = json!({"title": "secret-title", "description": "secret-description"});
-    let created = client.post(url("/items")).bearer_auth(&token).json(&body).header("x-request-id", "the-create");
+    let created =
+        client.post(url("/items")).bearer_auth(&token).json(&body).header("x-request-id", "the-create");
     let created = created.header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
     let item: Value = created.send().await.unwrap().json().await.unwrap();
     let item = format!("/items/{}", item["id"].as_str().unwrap());
@@ -139,15 +147,26 @@ async fn the_log_has_a_line_a_request_and_no_secret() {
     get(url(&format!("{item}/attachments/{}", attachment["id"].as_str().unwrap()))).await.unwrap();
     client.delete(url(&item)).bearer_auth(&token).send().await.unwrap();
     client.get(url("/users/me")).bearer_auth(format!("{token}x")).send().await.unwrap();
-    client.get(url("/users/me")).bearer_auth(server.pool.user("x").expired().access_token()).send().await.unwrap();
+    client
+        .get(url("/users/me"))
+        .bearer_auth(server.pool.user("x").expired().access_token())
+        .send()
+        .await
+        .unwrap();
 
     server.terminate();
     let (_, log) = server.wait();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let requests: Vec<_> = lines.iter().filter(|line| line["message"] == "request").collect();
     assert!(requests.len() >= 11, "{log}");
-    let create = requests.iter().find(|line| line["span"]["request_id"] == "the-create").expect("the create is logged");
-    assert_eq!((&create["method"], &create["route"], &create["status"]), (&json!("POST"), &json!("/items"), &json!(201)));
+    let create = requests
+        .iter()
+        .find(|line| line["span"]["request_id"] == "the-create")
+        .expect("the create is logged");
+    assert_eq!(
+        (&create["method"], &create["route"], &create["status"]),
+        (&json!("POST"), &json!("/items"), &json!(201))
+    );
     assert_eq!(create["span"]["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_eq!(create["user_pool"], server_pool_id());
     assert!(create["caller"].is_string() && create["duration_ms"].is_number());
@@ -181,11 +200,15 @@ async fn prometheus_reads_what_happened() {
     }
     client.get(format!("{}/items", server.url)).bearer_auth("nonsense").send().await.unwrap();
     client.get(format!("{}/unknown/{}", server.url, "x")).send().await.unwrap();
+    for method in ["FOO", "BAR"] {
+        client.request(method.parse().unwrap(), format!("{}/items", server.url)).send().await.unwrap();
+    }
     let text = client.get(format!("http://{address}/metrics")).send().await.unwrap().text().await.unwrap();
     for line in [
         r#"http_requests_total{method="GET",route="/items",status="200"} 3"#,
         r#"http_requests_total{method="GET",route="/items",status="401"} 1"#,
-        r#"http_requests_total{method="",route="",status="404"} 1"#,
+        r#"http_requests_total{method="GET",route="",status="404"} 1"#,
+        r#"http_requests_total{method="other",route="/items",status="405"} 2"#,
         r#"http_request_duration_seconds_count{method="GET",route="/items"} 4"#,
         r#"dynamodb_calls_total{operation="Query",outcome="ok"} 3"#,
         r#"token_verifications_total{outcome="accepted"} 3"#,

@@ -16,50 +16,51 @@ use tower::ServiceExt;
 mod process;
 mod proxy;
 
-pub use process::{Server, free_address, run};
-pub use proxy::{Fault, FaultProxy};
+pub(crate) use process::{Server, free_address, run};
+pub(crate) use proxy::{Fault, FaultProxy};
 
-pub const TABLE: &str = "items";
-pub const BUCKET: &str = "attachments";
+pub(crate) const TABLE: &str = "items";
+pub(crate) const BUCKET: &str = "attachments";
 
 /// An application with a table, a bucket and a user pool of its own.
-pub struct TestApp {
-    pub router: Router,
-    pub app: App,
-    pub pool: TestPool,
+pub(crate) struct TestApp {
+    pub(crate) router: Router,
+    pub(crate) app: App,
+    pub(crate) pool: TestPool,
     _dynamodb: Option<LocalDynamoDb>,
     _s3: LocalS3,
 }
 
 /// Somebody who sends requests.
 #[derive(Clone)]
-pub struct Persona {
+pub(crate) struct Persona {
     router: Router,
     authorization: Option<String>,
 }
 
 /// An answer. Whatever holds for all answers was asserted when it was made.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 /// What a test changes of the configuration.
-pub type Variables<'a> = &'a [(&'a str, &'a str)];
+pub(crate) type Variables<'a> = &'a [(&'a str, &'a str)];
 
 impl TestApp {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(&[]).await
     }
 
     /// With variables other than the defaults.
-    pub async fn with(variables: Variables<'_>) -> Self {
+    pub(crate) async fn with(variables: Variables<'_>) -> Self {
         if let Ok(endpoint) = std::env::var("AWS_ENDPOINT_URL_DYNAMODB") {
             let table = format!("items-{}", uuid::Uuid::new_v4());
             create_table(&endpoint, &table).await;
-            let variables: Vec<_> = variables.iter().copied().chain([("DYNAMODB_TABLE_NAME", &*table)]).collect();
+            let variables: Vec<_> =
+                variables.iter().copied().chain([("DYNAMODB_TABLE_NAME", &*table)]).collect();
             return Self::build(&variables, None, &endpoint).await;
         }
         let dynamodb = LocalDynamoDb::start(bind_loopback(0).await.unwrap(), None, TABLE).unwrap();
@@ -68,7 +69,7 @@ impl TestApp {
     }
 
     /// With a proxy in front of the embedded DynamoDB that breaks connections on demand.
-    pub async fn with_faults(variables: Variables<'_>) -> (Self, FaultProxy) {
+    pub(crate) async fn with_faults(variables: Variables<'_>) -> (Self, FaultProxy) {
         let dynamodb = LocalDynamoDb::start(bind_loopback(0).await.unwrap(), None, TABLE).unwrap();
         let proxy = FaultProxy::start(dynamodb.endpoint_url()).await;
         let endpoint = proxy.url().to_owned();
@@ -95,34 +96,41 @@ impl TestApp {
     }
 
     /// Somebody without a token.
-    pub fn anonymous(&self) -> Persona {
+    pub(crate) fn anonymous(&self) -> Persona {
         Persona::anonymous(self.router.clone())
     }
 
     /// A user who may read and write.
-    pub fn user(&self, name: &str) -> Persona {
+    pub(crate) fn user(&self, name: &str) -> Persona {
         self.bearer(&self.token(name).access_token())
     }
 
     /// A user who may read and write, and is an administrator.
-    pub fn admin(&self) -> Persona {
+    pub(crate) fn admin(&self) -> Persona {
         self.bearer(&self.token("root").in_group("admins").access_token())
     }
 
     /// Somebody who sends this as their token.
-    pub fn bearer(&self, token: &str) -> Persona {
+    pub(crate) fn bearer(&self, token: &str) -> Persona {
         Persona { authorization: Some(format!("Bearer {token}")), ..self.anonymous() }
     }
 
     /// A token with both scopes, to be changed.
-    pub fn token(&self, name: &str) -> TokenBuilder {
+    pub(crate) fn token(&self, name: &str) -> TokenBuilder {
         self.pool.user(name).scope("items/read").scope("items/write")
     }
 
     /// How many calls of DynamoDB were answered with success since the start.
-    pub fn calls(&self) -> u64 {
-        const OPERATIONS: [&str; 7] =
-            ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "TransactWriteItems", "BatchWriteItem"];
+    pub(crate) fn calls(&self) -> u64 {
+        const OPERATIONS: [&str; 7] = [
+            "GetItem",
+            "PutItem",
+            "UpdateItem",
+            "DeleteItem",
+            "Query",
+            "TransactWriteItems",
+            "BatchWriteItem",
+        ];
         let outcomes = ["ok", "ConditionalCheckFailedException", "TransactionCanceledException"];
         let count = |operation| outcomes.map(|outcome| self.app.metrics().dynamodb_calls(operation, outcome));
         OPERATIONS.iter().flat_map(|operation| count(operation)).sum()
@@ -131,33 +139,33 @@ impl TestApp {
 
 impl Persona {
     /// Somebody without a token, at another router.
-    pub fn anonymous(router: Router) -> Self {
+    pub(crate) fn anonymous(router: Router) -> Self {
         Self { router, authorization: None }
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], None).await
     }
 
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.send(Method::DELETE, path, &[], None).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         self.send(Method::POST, path, &[], Some(body)).await
     }
 
-    pub async fn put(&self, path: &str, if_match: &str, body: Value) -> Answer {
+    pub(crate) async fn put(&self, path: &str, if_match: &str, body: Value) -> Answer {
         self.send(Method::PUT, path, &[("if-match", if_match)], Some(body)).await
     }
 
-    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
         self.send(Method::PATCH, path, &[], Some(body)).await
     }
 
     /// Creates an item and returns its id.
     #[track_caller]
-    pub fn create_item(&self, title: &str) -> impl Future<Output = String> {
+    pub(crate) fn create_item(&self, title: &str) -> impl Future<Output = String> {
         let (persona, body) = (self.clone(), serde_json::json!({ "title": title }));
         async move {
             let answer = persona.post("/items", body).await;
@@ -166,7 +174,13 @@ impl Persona {
         }
     }
 
-    pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Answer {
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
@@ -180,7 +194,7 @@ impl Persona {
     }
 
     /// Sends a request as it is, but for the token.
-    pub async fn send_raw(&self, mut request: Request<Body>) -> Answer {
+    pub(crate) async fn send_raw(&self, mut request: Request<Body>) -> Answer {
         if let Some(authorization) = &self.authorization {
             request.headers_mut().insert(header::AUTHORIZATION, authorization.parse().unwrap());
         }
@@ -195,19 +209,22 @@ impl Persona {
 
 impl Answer {
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     /// The value of a header, or "".
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The pointer of the first mistake.
     #[track_caller]
-    pub fn pointer(&self) -> String {
-        self.json()["errors"][0]["pointer"].as_str().unwrap_or_else(|| panic!("no pointer: {self:?}")).to_owned()
+    pub(crate) fn pointer(&self) -> String {
+        self.json()["errors"][0]["pointer"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no pointer: {self:?}"))
+            .to_owned()
     }
 
     #[track_caller]
@@ -236,7 +253,7 @@ impl Answer {
     }
 }
 
-pub fn config(pool: &TestPool, variables: Variables<'_>) -> Config {
+pub(crate) fn config(pool: &TestPool, variables: Variables<'_>) -> Config {
     let defaults = [
         ("COGNITO_USER_POOL_ID", pool.id()),
         ("COGNITO_APP_CLIENT_ID", pool.client_id()),
@@ -252,7 +269,7 @@ pub fn config(pool: &TestPool, variables: Variables<'_>) -> Config {
     Config::from_variables(lookup).unwrap()
 }
 
-pub fn aws() -> SdkConfig {
+pub(crate) fn aws() -> SdkConfig {
     let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "test");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
@@ -262,7 +279,7 @@ pub fn aws() -> SdkConfig {
 }
 
 /// Runs `count` of these at once and waits for all.
-pub async fn all_at_once<T, F>(count: usize, make: impl Fn(usize) -> F) -> Vec<T>
+pub(crate) async fn all_at_once<T, F>(count: usize, make: impl Fn(usize) -> F) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
@@ -286,12 +303,16 @@ where
 
 /// The table as `infra/` makes it, at a DynamoDB that is not the embedded one.
 async fn create_table(endpoint: &str, table: &str) {
-    use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
-    let client =
-        aws_sdk_dynamodb::Client::from_conf(services::dynamodb::client_config(&aws()).endpoint_url(endpoint).build());
+    use aws_sdk_dynamodb::types::{
+        AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    };
+    let client = aws_sdk_dynamodb::Client::from_conf(
+        services::dynamodb::client_config(&aws()).endpoint_url(endpoint).build(),
+    );
     let mut request = client.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
     for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
-        let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
+        let attribute =
+            AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
         let key = KeySchemaElement::builder().attribute_name(name).key_type(kind);
         request = request.attribute_definitions(attribute.build().unwrap()).key_schema(key.build().unwrap());
     }

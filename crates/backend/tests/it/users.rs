@@ -32,7 +32,8 @@ async fn a_profile_is_set_read_and_removed() {
     let (alice, bob) = (app.user("alice"), app.user("bob"));
     assert_eq!(alice.get("/users/me/profile").await.status, StatusCode::NOT_FOUND);
 
-    let set = alice.put("/users/me/profile", "*", json!({"display_name": "Alice", "bio": "Likes lists."})).await;
+    let set =
+        alice.put("/users/me/profile", "*", json!({"display_name": "Alice", "bio": "Likes lists."})).await;
     assert_eq!(set.status, StatusCode::OK);
     let profile = alice.get("/users/me/profile").await;
     assert_eq!(profile.json(), set.json());

@@ -4,12 +4,13 @@ use aws_sdk_dynamodb::{
     error::SdkError,
     operation::transact_write_items::TransactWriteItemsError,
     types::{
-        AttributeValue, CancellationReason, Delete, DeleteRequest, Put, TransactWriteItem, Update, WriteRequest,
+        AttributeValue, CancellationReason, Delete, DeleteRequest, Put, TransactWriteItem, Update,
+        WriteRequest,
     },
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Row, Store, StoreError, idempotency::build_failed, items, key, refine};
+use super::{Row, Store, StoreError, idempotency::build_failed, items, key, refine, refine_transaction};
 use crate::models::{
     Timestamp,
     attachment::{Attachment, AttachmentId, ContentType, Filename},
@@ -174,7 +175,8 @@ impl Store {
         for round in 0..MAX_ROUNDS {
             let request = self.client.batch_write_item().set_request_items(Some(left));
             let sent = self.send("BatchWriteItem", request.send()).await;
-            left = sent.map_err(|error| refine("BatchWriteItem", error))?.unprocessed_items.unwrap_or_default();
+            left =
+                sent.map_err(|error| refine("BatchWriteItem", error))?.unprocessed_items.unwrap_or_default();
             if left.is_empty() {
                 return Ok(());
             }
@@ -195,16 +197,16 @@ impl Store {
                 Ok(_) => return Ok(None),
                 Err(error) => error,
             };
-            let SdkError::ServiceError(service) = &error else { return Err(refine("TransactWriteItems", error)) };
+            let SdkError::ServiceError(service) = &error else { return Err(refine_transaction(error)) };
             let TransactWriteItemsError::TransactionCanceledException(canceled) = service.err() else {
-                return Err(refine("TransactWriteItems", error));
+                return Err(refine_transaction(error));
             };
             let has = |code| canceled.cancellation_reasons().iter().any(|reason| reason.code() == Some(code));
             if has("ConditionalCheckFailed") {
                 return Ok(Some(canceled.cancellation_reasons().to_vec()));
             }
             if !has("TransactionConflict") {
-                return Err(refine("TransactWriteItems", error));
+                return Err(refine_transaction(error));
             }
             back_off(round).await;
         }
@@ -236,9 +238,12 @@ fn file_row(owner: &Owner, item: ItemId, attachment: &Attachment) -> Result<Row,
 
 fn read(row: Row) -> Result<Attachment, StoreError> {
     let sort_key = row.get("sk").and_then(|value| value.as_s().ok());
-    let id = sort_key.and_then(|key| key.rsplit('#').next()).and_then(AttachmentId::parse).ok_or_else(|| {
-        StoreError::Row(<serde_dynamo::Error as serde::de::Error>::custom("the sort key names no attachment"))
-    })?;
+    let id =
+        sort_key.and_then(|key| key.rsplit('#').next()).and_then(AttachmentId::parse).ok_or_else(|| {
+            StoreError::Row(<serde_dynamo::Error as serde::de::Error>::custom(
+                "the sort key names no attachment",
+            ))
+        })?;
     let FileRow { filename, content_type, size, created_at } = serde_dynamo::from_item(row)?;
     Ok(Attachment { id, filename, content_type, size, created_at })
 }

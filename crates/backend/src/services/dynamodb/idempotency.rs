@@ -5,7 +5,8 @@ use aws_sdk_dynamodb::{
     error::{BuildError, SdkError},
     operation::transact_write_items::TransactWriteItemsError,
     types::{
-        AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure::AllOld, TransactWriteItem,
+        AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure::AllOld,
+        TransactWriteItem,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Row, Store, StoreError,
     items::{item_row, new_item},
-    key, refine,
+    key, refine_transaction,
 };
 use crate::models::{
     Timestamp,
@@ -102,13 +103,13 @@ impl Store {
                 TransactWriteItemsError::TransactionCanceledException(canceled) => {
                     match replay(canceled.cancellation_reasons(), &fingerprint) {
                         Some(outcome) => outcome,
-                        None => Err(refine("TransactWriteItems", SdkError::ServiceError(service))),
+                        None => Err(refine_transaction(SdkError::ServiceError(service))),
                     }
                 }
                 TransactWriteItemsError::TransactionInProgressException(_) => Ok(Once::InFlight),
-                _ => Err(refine("TransactWriteItems", SdkError::ServiceError(service))),
+                _ => Err(refine_transaction(SdkError::ServiceError(service))),
             },
-            Err(error) => Err(refine("TransactWriteItems", error)),
+            Err(error) => Err(refine_transaction(error)),
         }
     }
 
@@ -150,7 +151,8 @@ fn replay(reasons: &[CancellationReason], fingerprint: &Fingerprint) -> Option<R
         if record.fingerprint != fingerprint.0 {
             return Ok(Once::OtherBody);
         }
-        let item = serde_json::from_str(&record.item).map_err(<serde_dynamo::Error as serde::de::Error>::custom)?;
+        let item =
+            serde_json::from_str(&record.item).map_err(<serde_dynamo::Error as serde::de::Error>::custom)?;
         Ok(Once::Created(item))
     }))
 }

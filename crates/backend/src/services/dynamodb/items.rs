@@ -1,7 +1,8 @@
 use aws_sdk_dynamodb::{
     error::SdkError,
     operation::{
-        delete_item::DeleteItemError, put_item::PutItemError, query::QueryOutput, update_item::UpdateItemError,
+        delete_item::DeleteItemError, put_item::PutItemError, query::QueryOutput,
+        update_item::UpdateItemError,
     },
     types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure::AllOld},
 };
@@ -68,11 +69,14 @@ impl Store {
     pub async fn create_item(&self, owner: &Owner, new: NewItem) -> Result<Item, StoreError> {
         let item = new_item(new);
         let request = self.client.put_item().table_name(&*self.table).set_item(Some(item_row(owner, &item)?));
-        let sent = self.send("PutItem", request.condition_expression("attribute_not_exists(pk)").send()).await;
+        let sent =
+            self.send("PutItem", request.condition_expression("attribute_not_exists(pk)").send()).await;
         match sent {
             // The id is this call's own, so the row that is in the way was written by its own earlier attempt.
             Ok(_) => Ok(item),
-            Err(SdkError::ServiceError(e)) if matches!(e.err(), PutItemError::ConditionalCheckFailedException(_)) => {
+            Err(SdkError::ServiceError(e))
+                if matches!(e.err(), PutItemError::ConditionalCheckFailedException(_)) =>
+            {
                 Ok(item)
             }
             Err(error) => Err(refine("PutItem", error)),
@@ -95,8 +99,14 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError`].
-    pub async fn items(&self, owner: &Owner, limit: usize, after: Option<Cursor>) -> Result<Page, StoreError> {
-        let request = self.client.query().table_name(&*self.table).consistent_read(true).scan_index_forward(false);
+    pub async fn items(
+        &self,
+        owner: &Owner,
+        limit: usize,
+        after: Option<Cursor>,
+    ) -> Result<Page, StoreError> {
+        let request =
+            self.client.query().table_name(&*self.table).consistent_read(true).scan_index_forward(false);
         let request = request
             .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
             .expression_attribute_values(":pk", AttributeValue::S(owner.partition_key().to_owned()))
@@ -167,7 +177,12 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError`].
-    pub async fn delete_item(&self, owner: &Owner, id: ItemId, if_match: &IfMatch) -> Result<Deleted, StoreError> {
+    pub async fn delete_item(
+        &self,
+        owner: &Owner,
+        id: ItemId,
+        if_match: &IfMatch,
+    ) -> Result<Deleted, StoreError> {
         let attempts = Attempts::default();
         let (condition, values) = versions_condition(if_match);
         let request = self
@@ -277,8 +292,8 @@ impl Update {
             None => {}
         }
         // Where no version is asked for, nothing else would keep a retry from being made twice.
-        let condition = condition
-            .unwrap_or_else(|| "attribute_exists(pk) AND NOT :write IN (w0, w1, w2, w3)".to_owned());
+        let condition =
+            condition.unwrap_or_else(|| "attribute_exists(pk) AND NOT :write IN (w0, w1, w2, w3)".to_owned());
         Ok(Self { expression, condition, values })
     }
 }

@@ -12,9 +12,9 @@ use reqwest::Client;
 use super::{BUCKET, TABLE, Variables};
 
 /// The binary `backend` as a process of its own, with a key-set server, DynamoDB and S3 on loopback.
-pub struct Server {
-    pub pool: TestPool,
-    pub url: String,
+pub(crate) struct Server {
+    pub(crate) pool: TestPool,
+    pub(crate) url: String,
     process: Child,
     output: Option<std::thread::JoinHandle<String>>,
     _jwks: JwksServer,
@@ -24,7 +24,7 @@ pub struct Server {
 
 impl Server {
     /// Starts it with these variables besides the necessary ones, and waits until it is ready.
-    pub async fn start(variables: Variables<'_>) -> Self {
+    pub(crate) async fn start(variables: Variables<'_>) -> Self {
         let pool = TestPool::new();
         let jwks = pool.serve().await;
         let dynamodb = LocalDynamoDb::start(bind_loopback(0).await.unwrap(), None, TABLE).unwrap();
@@ -76,17 +76,17 @@ impl Server {
     }
 
     /// A token with both scopes.
-    pub fn token(&self, name: &str) -> String {
+    pub(crate) fn token(&self, name: &str) -> String {
         self.pool.user(name).scope("items/read").scope("items/write").access_token()
     }
 
-    pub fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         let status = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
 
     /// Waits for its end; how it ended, and all that it logged.
-    pub fn wait(mut self) -> (ExitStatus, String) {
+    pub(crate) fn wait(mut self) -> (ExitStatus, String) {
         let status = self.process.wait().unwrap();
         (status, self.output.take().unwrap().join().unwrap())
     }
@@ -100,17 +100,17 @@ impl Drop for Server {
 }
 
 /// The binary with an empty environment, in a folder without `.env`.
-pub fn backend() -> Command {
+pub(crate) fn backend() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_backend"));
     command.env_clear().current_dir(std::env::temp_dir());
     command
 }
 
 /// Runs the binary to its end.
-pub fn run(arguments: &[&str], variables: Variables<'_>) -> Output {
+pub(crate) fn run(arguments: &[&str], variables: Variables<'_>) -> Output {
     backend().args(arguments).envs(variables.iter().copied()).output().unwrap()
 }
 
-pub fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().to_string()
 }

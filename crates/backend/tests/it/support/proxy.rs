@@ -7,7 +7,7 @@ use tokio::{
 
 /// What a [`FaultProxy`] does to the connections that go through it.
 #[derive(Debug, Clone)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// Nothing.
     None,
     /// Forwards the next so many requests, and closes the connection instead of giving their answers.
@@ -21,14 +21,14 @@ pub enum Fault {
 }
 
 /// A TCP proxy that breaks real connections.
-pub struct FaultProxy {
+pub(crate) struct FaultProxy {
     url: String,
     fault: Arc<Mutex<Fault>>,
 }
 
 impl FaultProxy {
     /// A proxy in front of `target`, with no fault yet.
-    pub async fn start(target: &str) -> Self {
+    pub(crate) async fn start(target: &str) -> Self {
         let target = target.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -43,12 +43,12 @@ impl FaultProxy {
     }
 
     /// Where it listens.
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// What it does from now on.
-    pub fn set(&self, fault: Fault) {
+    pub(crate) fn set(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
     }
 }

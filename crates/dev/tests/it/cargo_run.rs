@@ -1,10 +1,8 @@
 //! The whole way, as a newcomer goes it: `dev` as a process, sign-in on the hosted UI, tokens, items, `kill -9`, and on.
 
 use std::{
-    io::{BufRead, BufReader},
     net::TcpListener,
-    path::Path,
-    process::{Child, Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -12,70 +10,11 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::{Client, StatusCode, Url, header, redirect};
 use serde_json::{Value, json};
 
+use crate::support::{Stack, free_ports};
+
 const REDIRECT_URI: &str = "http://localhost/callback";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"; // RFC 7636, appendix B.
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-
-/// A running stack; killed when the test ends.
-struct Stack {
-    process: Child,
-    banner: Vec<String>,
-    ports: [u16; 4],
-}
-
-impl Stack {
-    fn start(data_dir: &Path, ports: [u16; 4]) -> Self {
-        let [api, cognito, dynamodb, s3] = ports.map(|port| port.to_string());
-        let flags = ["--api-port", &api, "--cognito-port", &cognito, "--dynamodb-port", &dynamodb, "--s3-port", &s3];
-        let mut process = Command::new(env!("CARGO_BIN_EXE_dev"))
-            .args(flags)
-            .arg("--data-dir")
-            .arg(data_dir)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let mut banner: Vec<String> = Vec::new();
-        while !banner.last().is_some_and(|line| line.contains("jq -r .access_token")) {
-            banner.push(lines.next().expect("the stack ends before it has said where it is").unwrap());
-        }
-        // The rest is read so that the log never fills the pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { process, banner, ports }
-    }
-
-    fn api(&self, path: &str) -> String {
-        format!("http://localhost:{}{path}", self.ports[0])
-    }
-
-    fn cognito(&self, path: &str) -> String {
-        format!("http://localhost:{}{path}", self.ports[1])
-    }
-
-    fn password(&self, name: &str) -> String {
-        let mut users = self.banner.iter().map(|line| line.split_whitespace().collect::<Vec<_>>());
-        let line = users.find(|words| words.len() == 2 && words[0] == name).expect("the banner names the user");
-        line[1].to_owned()
-    }
-
-    fn signal(&self, signal: &str) {
-        let status = Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap();
-        assert!(status.success());
-    }
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Ports that are free, each for both address families a moment ago.
-fn free_ports() -> [u16; 4] {
-    let listeners = [(); 4].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
-}
 
 fn browser() -> Client {
     Client::builder().cookie_store(true).redirect(redirect::Policy::none()).build().unwrap()
@@ -134,7 +73,8 @@ fn form(page: &str) -> (String, Vec<(String, String)>) {
     };
     let tag = format!(" {}", form.split('>').next().unwrap());
     let inputs = form.split("<input").skip(1).map(|input| format!(" {}", input.split('>').next().unwrap()));
-    let fields = inputs.filter_map(|tag| Some((attribute(&tag, "name")?, attribute(&tag, "value").unwrap_or_default())));
+    let fields = inputs
+        .filter_map(|tag| Some((attribute(&tag, "name")?, attribute(&tag, "value").unwrap_or_default())));
     (attribute(&tag, "action").unwrap_or_default(), fields.collect())
 }
 
@@ -156,12 +96,20 @@ async fn a_newcomer_signs_in_and_keeps_items_over_a_kill() {
     assert!(tokens["refresh_token"].is_string());
 
     let client = Client::new();
-    let me: Value =
-        client.get(stack.api("/users/me")).bearer_auth(access_token).send().await.unwrap().json().await.unwrap();
+    let me: Value = client
+        .get(stack.api("/users/me"))
+        .bearer_auth(access_token)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert_eq!((&me["username"], &me["groups"]), (&json!("alice"), &json!(["admins"])));
     for n in 0..20 {
         let body = json!({"title": format!("item {n}")});
-        let created = client.post(stack.api("/items")).bearer_auth(access_token).json(&body).send().await.unwrap();
+        let created =
+            client.post(stack.api("/items")).bearer_auth(access_token).json(&body).send().await.unwrap();
         assert_eq!(created.status(), StatusCode::CREATED);
         if n == 19 {
             stack.signal("-KILL"); // Right after the answer.
@@ -178,7 +126,12 @@ async fn a_newcomer_signs_in_and_keeps_items_over_a_kill() {
     assert_eq!(titles, (0..20).rev().map(|n| json!(format!("item {n}"))).collect::<Vec<_>>());
 
     let bob = sign_in(&stack, "bob", &stack.password("bob")).await;
-    let page = client.get(stack.api("/items")).bearer_auth(bob["access_token"].as_str().unwrap()).send().await.unwrap();
+    let page = client
+        .get(stack.api("/items"))
+        .bearer_auth(bob["access_token"].as_str().unwrap())
+        .send()
+        .await
+        .unwrap();
     assert_eq!(page.json::<Value>().await.unwrap()["items"], json!([]));
 }
 
