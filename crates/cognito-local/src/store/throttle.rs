@@ -8,7 +8,8 @@ use super::StoreError;
 const FREE_FAILURES: i64 = 5;
 /// The longest wait, and how long failures are remembered: about 15 minutes.
 const LONGEST_WAIT_MS: i64 = 15 * 60 * 1000;
-/// Most subjects remembered, so that made-up names cannot fill the disk; beyond it, the oldest are forgotten.
+/// Most subjects remembered, so that made-up names cannot fill the disk; beyond it, those that wait least are forgotten,
+/// so that nobody's count is erased by failing under many other names.
 const MOST_SUBJECTS: i64 = 10_000;
 
 /// Whether an attempt on `subject` may be made at `now_ms`.
@@ -56,7 +57,7 @@ fn forget_old(connection: &Connection, now_ms: i64) -> Result<(), StoreError> {
     )?;
     connection.execute(
         "DELETE FROM failures WHERE subject IN
-         (SELECT subject FROM failures ORDER BY last_ms DESC LIMIT -1 OFFSET ?1)",
+         (SELECT subject FROM failures ORDER BY locked_until_ms DESC LIMIT -1 OFFSET ?1)",
         [MOST_SUBJECTS],
     )?;
     Ok(())
