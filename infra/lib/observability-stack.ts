@@ -102,7 +102,7 @@ export class ObservabilityStack extends Stack {
       threshold: 0,
       evaluationPeriods: 1,
     });
-    this.#alarm('RefusedTokens', 'Many tokens are refused: a client with a wrong pool or clock, or somebody who tries.', {
+    this.#alarm('RefusedTokens', 'Many requests have no valid token: a client with a wrong pool or clock, or somebody who tries.', {
       metric: signals.refusedTokens,
       threshold: 500,
       evaluationPeriods: 2,
