@@ -1,7 +1,7 @@
 //! Items.
 
 use serde::{Deserialize, Deserializer, Serialize};
-use utoipa::ToSchema;
+use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use super::{
@@ -41,11 +41,19 @@ impl std::fmt::Display for ItemId {
 
 /// An item as it is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "id": "0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b",
+    "title": "Buy milk",
+    "description": "Two litres.",
+    "version": 1,
+    "created_at": "2026-11-22T09:30:00.123Z",
+    "updated_at": "2026-11-22T09:30:00.123Z",
+}))]
 pub struct Item {
     /// Its id.
     pub id: ItemId,
     /// Its title.
-    #[schema(inline, example = "Buy milk")]
+    #[schema(schema_with = Title::schema)]
     pub title: Title,
     /// More about it.
     #[schema(inline, example = "Two litres.")]
@@ -65,7 +73,7 @@ pub struct Item {
 #[schema(example = json!({"title": "Buy milk", "description": "Two litres."}))]
 pub struct NewItem {
     /// Its title.
-    #[schema(inline)]
+    #[schema(schema_with = Title::schema)]
     pub title: Title,
     /// More about it.
     #[serde(default)]
@@ -84,7 +92,7 @@ pub struct ItemPatch {
     pub title: Option<Title>,
     /// The new description, or `null` for none.
     #[serde(default, deserialize_with = "present")]
-    #[schema(schema_with = <Option<Description>>::schema, required = false)]
+    #[schema(schema_with = description_or_null, required = false)]
     pub description: Option<Option<Description>>,
 }
 
@@ -96,6 +104,12 @@ pub struct ItemPage {
     /// Give it as `cursor` to get the next page; `null` on the last.
     #[schema(example = json!(null))]
     pub next_cursor: Option<String>,
+}
+
+/// What `description` of a patch may be.
+fn description_or_null() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+    let null = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::Type::Null);
+    utoipa::openapi::OneOfBuilder::new().item(Description::schema()).item(null).into()
 }
 
 /// Tells a field that is present, be it `null`, from one that is absent.

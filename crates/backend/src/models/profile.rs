@@ -1,7 +1,7 @@
 //! Profiles.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{PartialSchema, ToSchema};
 
 use super::{
     Timestamp,
@@ -10,9 +10,14 @@ use super::{
 
 /// What a user says of themselves, as it is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "display_name": "Alice",
+    "bio": "Likes lists.",
+    "updated_at": "2026-11-22T09:30:00.123Z",
+}))]
 pub struct Profile {
     /// The name shown to others.
-    #[schema(inline, example = "Alice")]
+    #[schema(schema_with = DisplayName::schema)]
     pub display_name: DisplayName,
     /// A few words.
     #[schema(inline, example = "Likes lists.")]
@@ -27,7 +32,7 @@ pub struct Profile {
 #[schema(example = json!({"display_name": "Alice", "bio": "Likes lists."}))]
 pub struct NewProfile {
     /// The name shown to others.
-    #[schema(inline)]
+    #[schema(schema_with = DisplayName::schema)]
     pub display_name: DisplayName,
     /// A few words.
     #[serde(default)]
