@@ -105,8 +105,9 @@ impl<'a> UserPoolClient<'a> {
 
     /// Refreshes (RFC 6749 §6).
     ///
-    /// If the connection breaks, the pool may have rotated the token without our knowing the new one. One more attempt
-    /// with the old one, at once, falls into the grace period that rotation has for this case.
+    /// If the connection breaks, or a gateway answers in the pool's place, the pool may have rotated the token without our
+    /// knowing the new one. One more attempt with the old one, at once, falls into the grace period that rotation has for
+    /// this case.
     pub(crate) async fn refresh(&self, refresh_token: &Token) -> Result<Tokens, RefreshError> {
         let form = [
             ("grant_type", "refresh_token"),
@@ -114,7 +115,7 @@ impl<'a> UserPoolClient<'a> {
             ("refresh_token", refresh_token.expose()),
         ];
         let mut answer = self.request_tokens(&form).await;
-        if matches!(&answer, Err(Error::Unreachable { source, .. }) if !source.is_connect()) {
+        if matches!(&answer, Err(Error::Unreachable { source, .. }) if may_have_rotated(source)) {
             answer = self.request_tokens(&form).await;
         }
         match answer.map_err(RefreshError::Other)? {
@@ -221,6 +222,11 @@ impl<'a> UserPoolClient<'a> {
             Grant::ClientCredentials { .. } => None,
         }
     }
+}
+
+/// Whether the pool may have carried out the request for which there was no good answer.
+fn may_have_rotated(failure: &reqwest::Error) -> bool {
+    !failure.is_connect() && failure.status() != Some(StatusCode::TOO_MANY_REQUESTS)
 }
 
 impl ErrorAnswer {

@@ -23,7 +23,10 @@ fn token_prints_a_valid_token_and_nothing_else() {
     let terminal = Terminal::signed_in(&stack, ALICE);
     let run = terminal.run(["token"]);
     run.assert_code(0);
-    assert_eq!((run.stderr.as_str(), run.stdout.matches('.').count(), run.stdout.lines().count()), ("", 2, 1));
+    assert_eq!(
+        (run.stderr.as_str(), run.stdout.matches('.').count(), run.stdout.lines().count()),
+        ("", 2, 1)
+    );
     let url = format!("{}/users/me", stack.api_url);
     let status = stack.runtime.block_on(async {
         reqwest::Client::new().get(url).bearer_auth(run.stdout.trim()).send().await.unwrap().status()

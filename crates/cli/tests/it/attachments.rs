@@ -38,7 +38,10 @@ fn five_megabytes_go_and_come() {
     let attached = terminal.json(["attach", &id, file.to_str().unwrap()]);
     assert_eq!(attached[0]["content_type"], "image/jpeg");
     let shown = terminal.json(["show", &id]);
-    assert_eq!((&shown["attachments"][0]["filename"], &shown["attachments"][0]["size"]), (&json!("photo of May.jpg"), &json!(5 * MB)));
+    assert_eq!(
+        (&shown["attachments"][0]["filename"], &shown["attachments"][0]["size"]),
+        (&json!("photo of May.jpg"), &json!(5 * MB))
+    );
     terminal.ok(["download", &id, "photo of May.jpg", "-o", "copy.jpg"]);
     assert!(fs::read(terminal.home.path().join("copy.jpg")).unwrap() == content);
     let run = terminal.command(["download", &id, "-o", "-"]).output().unwrap();
@@ -136,7 +139,9 @@ fn with_peak_memory<const N: usize>(terminal: &Terminal<'_>, arguments: [&str; N
     let mut peak = 0;
     while process.try_wait().unwrap().is_none() {
         let text = fs::read_to_string(&status).unwrap_or_default();
-        let kilobytes = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        let kilobytes = text
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
         peak = kilobytes.unwrap_or(0usize).max(peak);
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
@@ -174,7 +179,14 @@ fn several_files_are_attached_and_the_failure_of_one_is_told_with_the_others() {
     let terminal = Terminal::signed_in(&stack, ALICE);
     let id = terminal.add("x");
     let (one, other) = (terminal.write("one.txt", "1"), terminal.write("other.txt", "2"));
-    let run = terminal.run(["attach", &id, one.to_str().unwrap(), "missing.txt", other.to_str().unwrap(), "--json"]);
+    let run = terminal.run([
+        "attach",
+        &id,
+        one.to_str().unwrap(),
+        "missing.txt",
+        other.to_str().unwrap(),
+        "--json",
+    ]);
     run.assert_code(1);
     let attached: Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!((attached.as_array().unwrap().len(), &attached[0]["filename"]), (1, &json!("one.txt")));

@@ -30,7 +30,8 @@ impl Driver {
     }
 
     async fn browser(&self) -> Client {
-        let arguments = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=900,700"];
+        let arguments =
+            ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=900,700"];
         let capabilities = json!({"goog:chromeOptions": {"args": arguments}}).as_object().unwrap().clone();
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
@@ -71,7 +72,10 @@ fn one_signs_in_with_chromium() {
         find(&browser, "form button[type=submit]").await.click().await.unwrap();
         let wait = browser.wait().at_most(Duration::from_secs(20));
         wait.for_element(Locator::XPath("//h1[contains(text(), 'signed in')]")).await.unwrap();
-        let page = (find(&browser, "h1").await.text().await.unwrap(), find(&browser, "p").await.text().await.unwrap());
+        let page = (
+            find(&browser, "h1").await.text().await.unwrap(),
+            find(&browser, "p").await.text().await.unwrap(),
+        );
         if let Some(path) = std::env::var_os("SCREENSHOT") {
             std::fs::write(path, browser.screenshot().await.unwrap()).unwrap();
         }

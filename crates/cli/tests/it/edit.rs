@@ -27,7 +27,9 @@ fn drafts(terminal: &Terminal<'_>) -> Vec<PathBuf> {
 fn meanwhile(terminal: &Terminal<'_>, id: &str) -> String {
     let items = Path::new(env!("CARGO_BIN_EXE_items")).display();
     let _ = terminal;
-    format!("'{items}' edit {id} --title 'their title' >/dev/null || exit 9\nprintf 'my title\\n\\nmy text\\n' > \"$2\"")
+    format!(
+        "'{items}' edit {id} --title 'their title' >/dev/null || exit 9\nprintf 'my title\\n\\nmy text\\n' > \"$2\""
+    )
 }
 
 #[test]
@@ -36,7 +38,10 @@ fn flags_change_only_what_they_name() {
     let terminal = Terminal::signed_in(&stack, ALICE);
     let id = terminal.ok(["add", "Buy milk", "-d", "Two litres."]).trim().to_owned();
     let item = terminal.json(["edit", &id, "--title", "Buy oat milk"]);
-    assert_eq!((&item["title"], &item["description"], &item["version"]), (&"Buy oat milk".into(), &"Two litres.".into(), &2.into()));
+    assert_eq!(
+        (&item["title"], &item["description"], &item["version"]),
+        (&"Buy oat milk".into(), &"Two litres.".into(), &2.into())
+    );
     let run = terminal.run_with_input(["edit", &id, "-d", "-"], "Three.\n");
     assert!(run.stdout.contains("Changed") && run.stdout.contains("(version 3)"), "{run:?}");
     assert_eq!(terminal.json(["edit", &id, "--no-description"])["description"], Value::Null);
@@ -47,7 +52,10 @@ fn flags_change_only_what_they_name() {
 #[test]
 fn the_editor_is_given_the_item_and_its_text_is_taken() {
     let stack = Stack::start();
-    let terminal = with_editor(Terminal::signed_in(&stack, ALICE), "cp \"$2\" seen; sed -i 's/milk/oat milk/; s/Two/Three/' \"$2\"");
+    let terminal = with_editor(
+        Terminal::signed_in(&stack, ALICE),
+        "cp \"$2\" seen; sed -i 's/milk/oat milk/; s/Two/Three/' \"$2\"",
+    );
     let id = terminal.ok(["add", "Buy milk", "-d", "Two litres.\n\n# kept"]).trim().to_owned();
     let item = terminal.json(["edit", &id]);
     assert_eq!(item["title"], "Buy oat milk");
@@ -98,7 +106,11 @@ fn a_conflict_shows_both_versions_and_loses_neither() {
     let terminal = with_editor(terminal, &editor);
     let run = terminal.run(["edit", &id]);
     run.assert_failure(5, "the item has changed meanwhile (it is at version 2, the edit began at 1)");
-    for part in ["--- theirs (version 2)\ntheir title", "--- yours (based on version 1)\nmy title\n\nmy text", "(request "] {
+    for part in [
+        "--- theirs (version 2)\ntheir title",
+        "--- yours (based on version 1)\nmy title\n\nmy text",
+        "(request ",
+    ] {
         assert!(run.stderr.contains(part), "no {part}: {run:?}");
     }
     let drafts = drafts(&terminal);
@@ -131,13 +143,18 @@ fn a_conflict_can_be_merged_in_the_editor() {
     let terminal = Terminal::signed_in(&stack, ALICE);
     let id = terminal.add("first title");
     let first = meanwhile(&terminal, &id);
-    let body = format!("if test -e once; then cp \"$2\" second; printf 'merged\\n' > \"$2\"; else touch once; {first}; fi");
+    let body = format!(
+        "if test -e once; then cp \"$2\" second; printf 'merged\\n' > \"$2\"; else touch once; {first}; fi"
+    );
     let terminal = with_editor(terminal, &body);
     // `script` gives the program a terminal, and types for the person.
     let items = format!("'{}' edit {id}", env!("CARGO_BIN_EXE_items"));
     let mut command = terminal.command(["--version"]);
     let mut script = std::process::Command::new("script");
-    script.args(["-qec", &items, "/dev/null"]).env_clear().envs(command.get_envs().filter_map(|(k, v)| Some((k, v?))));
+    script
+        .args(["-qec", &items, "/dev/null"])
+        .env_clear()
+        .envs(command.get_envs().filter_map(|(k, v)| Some((k, v?))));
     script.current_dir(terminal.home.path()).stdin(std::process::Stdio::piped());
     script.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let _ = command.output();
@@ -146,6 +163,9 @@ fn a_conflict_can_be_merged_in_the_editor() {
     let run = Run::of(process.wait_with_output().unwrap());
     assert!(run.stdout.contains("merged") && run.stdout.contains("(version 3)"), "{run:?}");
     let second = std::fs::read_to_string(terminal.home.path().join("second")).unwrap();
-    assert!(second.starts_with("my title\n\nmy text\n# ---") && second.contains("# | their title"), "{second}");
+    assert!(
+        second.starts_with("my title\n\nmy text\n# ---") && second.contains("# | their title"),
+        "{second}"
+    );
     assert_eq!(drafts(&terminal), [] as [PathBuf; 0]);
 }

@@ -43,7 +43,8 @@ fn a_server_that_is_no_api_is_not_believed() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE).with("ITEMS_API_URL", &stack.pool_url);
     terminal.run(["list"]).assert_failure(4, "the server answered 404 Not Found");
-    let terminal = terminal.with("ITEMS_API_URL", &format!("{}/us-east-1_LocalPool/.well-known", stack.pool_url));
+    let terminal =
+        terminal.with("ITEMS_API_URL", &format!("{}/us-east-1_LocalPool/.well-known", stack.pool_url));
     terminal.run(["list"]).assert_code(4);
 }
 

@@ -9,10 +9,18 @@ use crate::{
 fn wrong_usage_is_exit_code_2() {
     let stack = Stack::start();
     let terminal = Terminal::new(&stack);
-    for arguments in [&["frobnicate"][..], &["show", "not-an-id"], &["list", "--limit", "0"], &["list", "-a", "-n", "3"], &[]] {
+    for arguments in [
+        &["frobnicate"][..],
+        &["show", "not-an-id"],
+        &["list", "--limit", "0"],
+        &["list", "-a", "-n", "3"],
+        &[],
+    ] {
         terminal.run(arguments).assert_code(2);
     }
-    terminal.run(["--profile", "nowhere", "list"]).assert_failure(2, "there is no profile `nowhere`: use one of local, local-machine");
+    terminal
+        .run(["--profile", "nowhere", "list"])
+        .assert_failure(2, "there is no profile `nowhere`: use one of local, local-machine");
 }
 
 #[test]
@@ -59,7 +67,8 @@ fn the_readme_lists_every_command() {
     let readme = include_str!("../../README.md");
     let help = terminal.ok(["--help"]);
     let commands = help.split_once("Commands:\n").unwrap().1.split_once("\n\n").unwrap().0;
-    let names: Vec<_> = commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
+    let names: Vec<_> =
+        commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
     assert!(names.len() > 10, "{help}");
     for name in names.into_iter().filter(|name| !name.is_empty() && *name != "help") {
         assert!(readme.contains(&format!("`items {name}")), "the README does not tell of `items {name}`");
@@ -83,9 +92,17 @@ fn a_reader_that_has_enough_is_no_failure() {
 fn on_a_terminal(terminal: &Terminal<'_>, arguments: &str) -> String {
     let items = terminal.command([] as [&str; 0]);
     let mut script = std::process::Command::new("script");
-    script.args(["-qec", &format!("stty cols 100; '{}' {arguments}", env!("CARGO_BIN_EXE_items")), "/dev/null"]);
-    script.env_clear().envs(items.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm");
-    let output = script.current_dir(terminal.home.path()).stdin(std::process::Stdio::null()).output().unwrap();
+    script.args([
+        "-qec",
+        &format!("stty cols 100; '{}' {arguments}", env!("CARGO_BIN_EXE_items")),
+        "/dev/null",
+    ]);
+    script
+        .env_clear()
+        .envs(items.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .env("TERM", "xterm");
+    let output =
+        script.current_dir(terminal.home.path()).stdin(std::process::Stdio::null()).output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 

@@ -17,7 +17,10 @@ fn an_item_is_added_shown_and_removed() {
     assert_eq!(shown["description"], "Two litres.");
     assert_eq!((&shown["version"], &shown["attachments"]), (&json!(1), &json!([])));
     let text = terminal.ok(["show", &id]);
-    assert!(text.starts_with("Buy milk\n") && text.contains("version  1") && text.ends_with("\nTwo litres.\n"), "{text}");
+    assert!(
+        text.starts_with("Buy milk\n") && text.contains("version  1") && text.ends_with("\nTwo litres.\n"),
+        "{text}"
+    );
     assert_eq!(terminal.ok(["rm", &id]), format!("Removed {id}\n"));
     let run = terminal.run(["show", &id]);
     run.assert_failure(4, "there is no such item: find what there is with `items list` (request ");
@@ -55,7 +58,8 @@ fn a_list_pages_by_itself() {
     assert_eq!(terminal.ok(["ls", "-n", "105"]).lines().count(), 105);
     assert_eq!(terminal.ok(["list", "--all"]).lines().count(), 130);
     let all = terminal.json(["list", "--all"]);
-    let titles: Vec<_> = all.as_array().unwrap().iter().map(|item| item["title"].as_str().unwrap().to_owned()).collect();
+    let titles: Vec<_> =
+        all.as_array().unwrap().iter().map(|item| item["title"].as_str().unwrap().to_owned()).collect();
     let expected: Vec<_> = (0..130).rev().map(|number| format!("item {number}\twith a\ttab")).collect();
     assert_eq!(titles, expected);
 }
@@ -64,7 +68,9 @@ fn a_list_pages_by_itself() {
 fn mistakes_are_told_with_their_place() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
-    terminal.run(["add", &"x".repeat(201)]).assert_failure(4, "title must have 1 to 200 characters, not 201: mend that");
+    terminal
+        .run(["add", &"x".repeat(201)])
+        .assert_failure(4, "title must have 1 to 200 characters, not 201: mend that");
     let mut command = terminal.command(["add", &"x".repeat(201), "--json"]);
     let run = crate::terminal::Run::of(command.output().unwrap());
     let error: Value = serde_json::from_str(&run.stderr).unwrap();

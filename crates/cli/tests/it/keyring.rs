@@ -45,7 +45,12 @@ impl Keyring {
 
     fn wait(&self) {
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-        let call = ["--session", "--print-reply", "--dest=org.freedesktop.secrets", "/org/freedesktop/secrets/aliases/default"];
+        let call = [
+            "--session",
+            "--print-reply",
+            "--dest=org.freedesktop.secrets",
+            "/org/freedesktop/secrets/aliases/default",
+        ];
         loop {
             let mut send = Command::new("dbus-send");
             send.args(call).arg("org.freedesktop.DBus.Introspectable.Introspect");
@@ -78,7 +83,10 @@ fn the_tokens_are_sealed_with_a_key_in_the_keyring() {
     Browser::new(&stack).sign_in(&login.url, ALICE);
     let run = login.finish();
     run.assert_code(0);
-    assert!(run.stdout.contains("\"tokens_in\": \"keyring\"") && !run.stderr.contains("no keyring"), "{run:?}");
+    assert!(
+        run.stdout.contains("\"tokens_in\": \"keyring\"") && !run.stderr.contains("no keyring"),
+        "{run:?}"
+    );
 
     let token = terminal.ok(["token"]);
     let sealed = std::fs::read_to_string(terminal.session_file()).unwrap();
@@ -95,7 +103,9 @@ fn the_tokens_are_sealed_with_a_key_in_the_keyring() {
     // Signing out removes the key, so that a copy of the file stays closed.
     terminal.ok(["logout"]);
     std::fs::write(terminal.session_file(), sealed).unwrap();
-    terminal.run(["token"]).assert_failure(3, "the stored sign-in has lost its key in the keyring: run `items login`");
+    terminal
+        .run(["token"])
+        .assert_failure(3, "the stored sign-in has lost its key in the keyring: run `items login`");
 }
 
 #[test]

@@ -14,7 +14,8 @@ use tokio::{
     net::{TcpListener, TcpStream, tcp::OwnedReadHalf, tcp::OwnedWriteHalf},
 };
 
-/// Passes TCP connections on, and cuts those that it is told to.
+/// Passes TCP connections on, and cuts those that it is told to: only of presigned requests, so that the backend's own
+/// stay whole.
 pub(crate) struct Proxy {
     pub(crate) url: String,
     cuts: Arc<Mutex<VecDeque<Cut>>>,
@@ -24,9 +25,9 @@ pub(crate) struct Proxy {
 /// When a connection is cut.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cut {
-    /// After this many bytes from the client.
+    /// Before this many bytes from the client have passed.
     Upload(usize),
-    /// After this many bytes to the client.
+    /// Before this many bytes to the client have passed.
     Download(usize),
 }
 
@@ -58,17 +59,34 @@ impl Proxy {
     }
 }
 
-async fn connect(client: TcpStream, target: SocketAddr, cuts: Arc<Mutex<VecDeque<Cut>>>, done: Arc<AtomicUsize>) {
+async fn connect(
+    client: TcpStream,
+    target: SocketAddr,
+    cuts: Arc<Mutex<VecDeque<Cut>>>,
+    done: Arc<AtomicUsize>,
+) {
     let Ok(server) = TcpStream::connect(target).await else { return };
+    let is_presigned = is_presigned(&client).await;
+    let cuts = if is_presigned { cuts } else { Arc::default() };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let upload = pass(from_client, to_server, |bytes| is_due(&cuts, |cut| matches!(cut, Cut::Upload(n) if bytes >= n)));
-    let download = pass(from_server, to_client, |bytes| is_due(&cuts, |cut| matches!(cut, Cut::Download(n) if bytes >= n)));
+    let upload = pass(from_client, to_server, |bytes| {
+        is_due(&cuts, |cut| matches!(cut, Cut::Upload(n) if bytes >= n))
+    });
+    let download = pass(from_server, to_client, |bytes| {
+        is_due(&cuts, |cut| matches!(cut, Cut::Download(n) if bytes >= n))
+    });
     // Whichever is cut takes the other with it: dropping both halves closes the sockets.
     let was_cut = tokio::select! { cut = upload => cut, cut = download => cut };
     if was_cut {
         done.fetch_add(1, Ordering::SeqCst);
     }
+}
+
+async fn is_presigned(client: &TcpStream) -> bool {
+    let mut head = [0; 4096];
+    let Ok(length) = client.peek(&mut head).await else { return false };
+    String::from_utf8_lossy(&head[..length]).contains("X-Amz-Signature=")
 }
 
 /// Whether the next cut is to be made now; if so it is taken off the list.
@@ -87,12 +105,12 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, is_due: impl Fn(u
     let mut passed = 0;
     loop {
         let Ok(read) = from.read(&mut buffer).await else { return false };
-        if read == 0 || to.write_all(&buffer[..read]).await.is_err() {
-            return false;
-        }
         passed += read;
         if is_due(passed) {
             return true;
+        }
+        if read == 0 || to.write_all(&buffer[..read]).await.is_err() {
+            return false;
         }
     }
 }

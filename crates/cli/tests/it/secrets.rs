@@ -1,8 +1,10 @@
 //! No token is ever shown, but by `items token`.
 
+use std::cell::RefCell;
+
 use crate::{
     stack::{ALICE, Stack},
-    terminal::Terminal,
+    terminal::{Browser, Run, Terminal},
 };
 
 #[test]
@@ -12,12 +14,8 @@ fn no_output_has_a_token_in_it() {
     let mut secrets = tokens(&terminal);
     let file = terminal.write("a.txt", "content");
     let id = terminal.add("x");
-    let mut said = String::new();
-    let mut run = |arguments: &[&str]| {
-        let run = terminal.run(arguments.iter().chain(&["--verbose"]));
-        said.push_str(&run.stdout);
-        said.push_str(&run.stderr);
-    };
+    let said = RefCell::new(String::new());
+    let run = |arguments: &[&str]| note(&said, &terminal.run(arguments.iter().chain(&["--verbose"])));
     run(&["list", "--json"]);
     run(&["attach", &id, file.to_str().unwrap()]);
     run(&["download", &id, "--output", "b.txt"]);
@@ -30,17 +28,20 @@ fn no_output_has_a_token_in_it() {
     terminal.change_session(|session| session["refresh_token"] = "a-wrong-refresh-token".into());
     run(&["list"]);
     let login = terminal.begin_login(["--verbose"]);
-    crate::terminal::Browser::new(&stack).sign_in(&login.url, ALICE);
-    let login = login.finish();
-    said.push_str(&login.stdout);
-    said.push_str(&login.stderr);
+    Browser::new(&stack).sign_in(&login.url, ALICE);
+    note(&said, &login.finish());
     secrets.extend(tokens(&terminal));
     run(&["logout"]);
+    let said = said.into_inner();
     assert!(said.contains("POST http://localhost") && said.contains("/oauth2/token: 200 OK in"), "{said}");
     for secret in secrets {
         assert!(!said.contains(&secret), "{secret} is in {said}");
     }
     assert!(!said.contains("a-wrong-refresh-token") && !said.contains("X-Amz-Signature"), "{said}");
+}
+
+fn note(said: &RefCell<String>, run: &Run) {
+    said.borrow_mut().push_str(&format!("{}{}", run.stdout, run.stderr));
 }
 
 /// All tokens of the session; of JWTs the signature, which is a secret by itself.

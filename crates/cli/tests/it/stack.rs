@@ -78,11 +78,13 @@ impl Stack {
 
     /// A stack whose user pool is configured otherwise than the demo's.
     pub(crate) fn with(change: impl FnOnce(&mut PoolConfig)) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let mut config = PoolConfig::demo(8000);
         change(&mut config);
         let parts = runtime.block_on(Parts::start(config));
-        let Parts { pool, pool_url, clock, faults, dynamodb, s3, s3_folder, s3_proxy, api_listener, app } = parts;
+        let Parts { pool, pool_url, clock, faults, dynamodb, s3, s3_folder, s3_proxy, api_listener, app } =
+            parts;
         let api_address = api_listener.local_addr().unwrap();
         let mut stack = Self {
             api_url: format!("http://localhost:{}", api_address.port()),
@@ -192,13 +194,15 @@ impl Parts {
         let pool_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let pool_url = format!("http://localhost:{}", pool_listener.local_addr().unwrap().port());
         let clock = Clock::system();
-        let pool = LocalPool::open_with_clock(None, pool_url.parse().unwrap(), config, clock.clone()).await.unwrap();
+        let pool =
+            LocalPool::open_with_clock(None, pool_url.parse().unwrap(), config, clock.clone()).await.unwrap();
         let faults = Faults::default();
         let router = disturbed(pool.router(), &faults);
         tokio::spawn(async move { axum::serve(pool_listener, router).await.unwrap() });
         let dynamodb = LocalDynamoDb::start(bind_loopback(0).await.unwrap(), None, "items").unwrap();
         let s3_folder = tempfile::tempdir().unwrap();
-        let s3 = LocalS3::start(bind_loopback(0).await.unwrap(), Some(s3_folder.path()), "attachments").unwrap();
+        let s3 =
+            LocalS3::start(bind_loopback(0).await.unwrap(), Some(s3_folder.path()), "attachments").unwrap();
         let s3_proxy = Proxy::start(s3.endpoint_url()).await;
         let api_url = format!("http://localhost:{}", api_listener.local_addr().unwrap().port());
         let app = app(&pool, &api_url, dynamodb.endpoint_url(), &s3_proxy.url);

@@ -61,7 +61,9 @@ impl<'a> Terminal<'a> {
 
     /// A terminal of a program that signs in by itself.
     pub(crate) fn machine(stack: &'a Stack) -> Self {
-        Self::new(stack).with("ITEMS_PROFILE", "local-machine").with("ITEMS_CLIENT_SECRET", &stack.secret_of_machine())
+        Self::new(stack)
+            .with("ITEMS_PROFILE", "local-machine")
+            .with("ITEMS_CLIENT_SECRET", &stack.secret_of_machine())
     }
 
     #[must_use]
@@ -98,7 +100,11 @@ impl<'a> Terminal<'a> {
         serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}"))
     }
 
-    pub(crate) fn run_with_input<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>, input: &str) -> Run {
+    pub(crate) fn run_with_input<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+        input: &str,
+    ) -> Run {
         let mut process = self.command(arguments).stdin(Stdio::piped()).spawn().unwrap();
         process.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         Run::of(process.wait_with_output().unwrap())
@@ -144,7 +150,8 @@ impl<'a> Terminal<'a> {
 
     /// The stored session, which lies open where there is no keyring.
     pub(crate) fn session(&self) -> Value {
-        serde_json::from_slice::<Value>(&std::fs::read(self.session_file()).unwrap()).unwrap()["session"].clone()
+        serde_json::from_slice::<Value>(&std::fs::read(self.session_file()).unwrap()).unwrap()["session"]
+            .clone()
     }
 
     /// Has the access token expire, as far as the program knows.
@@ -153,7 +160,8 @@ impl<'a> Terminal<'a> {
     }
 
     pub(crate) fn change_session(&self, change: impl FnOnce(&mut Value)) {
-        let mut content: Value = serde_json::from_slice(&std::fs::read(self.session_file()).unwrap()).unwrap();
+        let mut content: Value =
+            serde_json::from_slice(&std::fs::read(self.session_file()).unwrap()).unwrap();
         change(&mut content["session"]);
         std::fs::write(self.session_file(), serde_json::to_vec(&content).unwrap()).unwrap();
     }
