@@ -11,7 +11,7 @@ use crate::error::{KeySetError, VerifyError};
 use crate::id_token::IdToken;
 use crate::jose::Unverified;
 use crate::json::excerpt;
-use crate::keys::{KeySource, PublicKey};
+use crate::keys::KeySource;
 use crate::pool::UserPool;
 use crate::rejection::Challenge;
 use crate::stats::{Counters, PoolStats, Stats};
@@ -217,7 +217,7 @@ impl Inner {
         let mut refused = None;
         for (pool, source) in self.sources.iter().enumerate() {
             let Some((key, generation)) = source.key(&token.kid, now) else { continue };
-            match verify_with(&key, token) {
+            match key.verify(token.signing_input, &token.signature) {
                 Ok(()) => return Some(Ok(Signer { pool, generation, now })),
                 Err(error) => refused = Some(Err(error)),
             }
@@ -246,14 +246,6 @@ impl Inner {
             None => VerifyError::UnknownKey { kid: excerpt(kid) },
         }
     }
-}
-
-fn verify_with(key: &PublicKey, token: &Unverified<'_>) -> Result<(), VerifyError> {
-    let (expected, found) = (key.signature_bytes(), token.signature.len());
-    if found != expected {
-        return Err(VerifyError::SignatureLength { expected, found });
-    }
-    if key.verifies(token.signing_input, &token.signature) { Ok(()) } else { Err(VerifyError::Signature) }
 }
 
 impl fmt::Debug for Verifier {

@@ -20,15 +20,14 @@ mod reference;
 /// 2026-01-01T00:00:00Z.
 const NOW: u64 = 1_767_225_600;
 
-static POOL: LazyLock<TestPool> = LazyLock::new(TestPool::new);
+static POOL: LazyLock<TestPool> = LazyLock::new(|| {
+    let clock = TestClock::at(UNIX_EPOCH + Duration::from_secs(NOW));
+    TestPool::new().with_clock(&clock)
+});
 
 static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
-    let clock = TestClock::at(UNIX_EPOCH + Duration::from_secs(NOW));
-    POOL.verifier_builder()
-        .clock(clock)
-        .clock_skew(Duration::from_secs(10))
-        .build()
-        .expect("the pool is enough")
+    let builder = POOL.verifier_builder().clock_skew(Duration::from_secs(10));
+    builder.build().expect("the pool is enough")
 });
 
 static REFERENCE: LazyLock<Reference> = LazyLock::new(|| Reference {

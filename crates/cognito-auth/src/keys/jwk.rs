@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use crate::error::VerifyError;
 use crate::jose::MAX_KID_BYTES;
 
 /// RS256 needs 2048 bits or more (RFC 7518, section 3.3).
@@ -27,13 +28,14 @@ pub(crate) struct PublicKey {
 }
 
 impl PublicKey {
-    /// The length that every signature of this key has (RFC 8017, section 8.2.2, step 1).
-    pub(crate) fn signature_bytes(&self) -> usize {
-        self.modulus_bytes
-    }
-
-    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        signature.len() == self.modulus_bytes && self.key.verify_sig(message, signature).is_ok()
+    /// Checks that the signature over the message is this key's.
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
+        let (expected, found) = (self.modulus_bytes, signature.len());
+        // RFC 8017, section 8.2.2, step 1.
+        if found != expected {
+            return Err(VerifyError::SignatureLength { expected, found });
+        }
+        self.key.verify_sig(message, signature).map_err(|_| VerifyError::Signature)
     }
 }
 

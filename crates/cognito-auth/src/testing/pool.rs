@@ -1,8 +1,10 @@
 //! A user pool that exists only in tests.
 
+use std::time::SystemTime;
+
 use serde_json::{Value, json};
 
-use super::{JwksServer, TestKey, TokenBuilder};
+use super::{JwksServer, TestClock, TestKey, TokenBuilder};
 use crate::pool::UserPool;
 use crate::verifier::{Verifier, VerifierBuilder};
 
@@ -17,6 +19,7 @@ pub struct TestPool {
     /// Cognito signs access tokens with one key and ID tokens with another.
     access_key: TestKey,
     id_key: TestKey,
+    clock: Option<TestClock>,
 }
 
 impl TestPool {
@@ -40,6 +43,7 @@ impl TestPool {
             client_id: "testclient".to_owned(),
             access_key: TestKey::shared(format!("{id}-access-key")),
             id_key: TestKey::shared(format!("{id}-id-key")),
+            clock: None,
         }
     }
 
@@ -54,6 +58,13 @@ impl TestPool {
     #[must_use]
     pub fn with_client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client_id = client_id.into();
+        self
+    }
+
+    /// The same pool at the time of this clock: its tokens are issued then, and its verifiers go by it.
+    #[must_use]
+    pub fn with_clock(mut self, clock: &TestClock) -> Self {
+        self.clock = Some(clock.clone());
         self
     }
 
@@ -127,7 +138,11 @@ impl TestPool {
 
     /// The description of such a verifier, to be changed.
     pub fn verifier_builder(&self) -> VerifierBuilder {
-        Verifier::builder(self.user_pool()).client_ids([&self.client_id])
+        let builder = Verifier::builder(self.user_pool()).client_ids([&self.client_id]);
+        match &self.clock {
+            Some(clock) => builder.clock(clock.clone()),
+            None => builder,
+        }
     }
 
     /// Publishes the key set on a loopback port of this machine.
@@ -139,6 +154,10 @@ impl TestPool {
     #[must_use]
     pub fn served_user_pool(&self, server: &JwksServer) -> UserPool {
         self.remote_user_pool().with_jwks_url(&server.url()).expect("the server is on a loopback port")
+    }
+
+    pub(super) fn now(&self) -> SystemTime {
+        self.clock.as_ref().map_or_else(SystemTime::now, TestClock::now)
     }
 
     fn remote_user_pool(&self) -> UserPool {

@@ -57,7 +57,7 @@ impl TokenBuilder {
             username: None,
             groups: Vec::new(),
             scopes: Vec::new(),
-            issued_at: SystemTime::now(),
+            issued_at: pool.now(),
             lifetime: DEFAULT_LIFETIME,
             key: None,
             algorithm: Algorithm::Rs256,

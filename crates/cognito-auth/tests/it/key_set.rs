@@ -32,9 +32,9 @@ struct Fixture {
 
 impl Fixture {
     async fn new() -> Self {
-        let pool = TestPool::new();
-        let server = pool.serve().await;
         let clock = TestClock::new();
+        let pool = TestPool::new().with_clock(&clock);
+        let server = pool.serve().await;
         let builder = Verifier::builder(pool.served_user_pool(&server)).client_ids([pool.client_id()]);
         let verifier = builder.clock(clock.clone()).build().unwrap();
         Self { pool, server, clock, verifier }

@@ -17,17 +17,16 @@ use crate::reference::Reference;
 /// The time at which everything here happens: 2026-01-01T00:00:00Z.
 const NOW: u64 = 1_767_225_600;
 
-static POOL: LazyLock<TestPool> = LazyLock::new(TestPool::new);
-
-static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
+static POOL: LazyLock<TestPool> = LazyLock::new(|| {
     let clock = TestClock::at(UNIX_EPOCH + Duration::from_secs(NOW));
-    POOL.verifier_builder().clock(clock).clock_skew(Duration::from_secs(10)).build().unwrap()
+    TestPool::new().with_clock(&clock)
 });
 
-static VALID: LazyLock<String> = LazyLock::new(|| {
-    let alice = POOL.user("alice").in_group("admins").scope("items/read items/write");
-    alice.issued_at(UNIX_EPOCH + Duration::from_secs(NOW)).access_token()
-});
+static VERIFIER: LazyLock<Verifier> =
+    LazyLock::new(|| POOL.verifier_builder().clock_skew(Duration::from_secs(10)).build().unwrap());
+
+static VALID: LazyLock<String> =
+    LazyLock::new(|| POOL.user("alice").in_group("admins").scope("items/read items/write").access_token());
 
 /// The keys are at hand, so that the future is ready at once.
 fn verify(raw: &str) -> Result<AccessToken, VerifyError> {

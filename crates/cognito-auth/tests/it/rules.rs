@@ -25,10 +25,10 @@ impl Fixture {
     }
 
     fn with(change: impl FnOnce(VerifierBuilder) -> VerifierBuilder) -> Self {
-        let pool = TestPool::new();
         let clock = TestClock::new();
+        let pool = TestPool::new().with_clock(&clock);
         let now = clock.now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
-        let verifier = change(pool.verifier_builder().clock(clock)).build().unwrap();
+        let verifier = change(pool.verifier_builder()).build().unwrap();
         Self { pool, now, verifier }
     }
 

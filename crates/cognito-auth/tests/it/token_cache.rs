@@ -20,10 +20,10 @@ async fn a_token_is_verified_once() {
 
 #[tokio::test]
 async fn an_expired_token_is_refused_though_it_is_cached() {
-    let pool = TestPool::new();
     let clock = TestClock::new();
-    let verifier = pool.verifier_builder().clock(clock.clone()).clock_skew(Duration::ZERO).build().unwrap();
-    let raw = pool.user("alice").issued_at(clock.now()).expires_in(Duration::from_secs(300)).access_token();
+    let pool = TestPool::new().with_clock(&clock);
+    let verifier = pool.verifier_builder().clock_skew(Duration::ZERO).build().unwrap();
+    let raw = pool.user("alice").expires_in(Duration::from_secs(300)).access_token();
     verifier.verify_access(&raw).await.unwrap();
     clock.advance(Duration::from_secs(299));
     verifier.verify_access(&raw).await.unwrap();
@@ -35,12 +35,10 @@ async fn an_expired_token_is_refused_though_it_is_cached() {
 
 #[tokio::test]
 async fn a_cached_token_is_refused_again_if_the_clock_is_set_back_before_its_time() {
-    let pool = TestPool::new();
     let clock = TestClock::at(UNIX_EPOCH + Duration::from_secs(1_767_225_600));
-    let verifier = pool.verifier_builder().clock(clock.clone()).build().unwrap();
-    let nbf = 1_767_225_600 + 60;
-    let alice = pool.user("alice").issued_at(clock.now()).claim("nbf", json!(nbf));
-    let raw = alice.access_token();
+    let pool = TestPool::new().with_clock(&clock);
+    let verifier = pool.verifier();
+    let raw = pool.user("alice").claim("nbf", json!(1_767_225_600 + 60)).access_token();
     assert!(matches!(verifier.verify_access(&raw).await, Err(VerifyError::NotYetValid { claim: "nbf", .. })));
     clock.advance(Duration::from_secs(60));
     verifier.verify_access(&raw).await.unwrap();

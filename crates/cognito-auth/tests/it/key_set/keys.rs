@@ -68,13 +68,13 @@ async fn odd_keys_are_skipped_one_by_one() {
 
 #[tokio::test]
 async fn keys_given_as_text_need_no_network_and_do_not_age() {
-    let pool = TestPool::new();
     let clock = TestClock::new();
-    let verifier = pool.verifier_builder().clock(clock.clone()).build().unwrap();
+    let pool = TestPool::new().with_clock(&clock);
+    let verifier = pool.verifier();
     clock.advance(30 * DAY);
     verifier.ready().await.unwrap();
     verifier.refresh().await.unwrap();
-    let raw = pool.user("alice").issued_at(clock.now()).access_token();
+    let raw = pool.user("alice").access_token();
     assert!(verifier.verify_access(&raw).await.is_ok());
     let refused = verifier.verify_access(&with_unknown_kid(&raw, 1)).await.unwrap_err();
     assert!(matches!(refused, VerifyError::UnknownKey { .. }));
