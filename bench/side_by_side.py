@@ -242,7 +242,7 @@ def start_backend(options, environment):
 def start_fastapi(options, environment):
     port = free_port()
     level = {"warn": "warning", "info": "info"}[options.log]
-    command = ["taskset", "-c", options.server_core, sys.executable, "-m", "uvicorn", "main:app"]
+    command = ["taskset", "-c", options.server_core, sys.executable, "-B", "-m", "uvicorn", "main:app"]
     command += ["--port", str(port), "--workers", "1", "--log-level", level]
     with running(command, env=environment, stdout=log_file("fastapi"), cwd=BENCH / "fastapi") as process:
         url = f"http://127.0.0.1:{port}"
