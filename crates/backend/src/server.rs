@@ -20,12 +20,16 @@ use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
 };
+use tokio_io_timeout::TimeoutStream;
 use tracing::{debug, warn};
 
 use crate::config::Limits;
 
 /// About the largest head of a request, by whole reads: a 16 KiB token, and three times as much for all else. Then 431.
 const MAX_HEAD_BYTES: usize = 64 * 1024; // 64 KiB
+
+/// How long a client may leave an answer unread before its connection is closed.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a listener rests after it could not accept, usually for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -37,8 +41,8 @@ const DRAIN: Duration = Duration::from_millis(250);
 /// Serves `router` on all `listeners` until `stop` is done; then accepts nothing more, lets running requests finish for
 /// `limits.shutdown_timeout`, and returns.
 ///
-/// A client that is slow to send a request's head is cut off after `limits.header_timeout`, as is one that stays idle. More
-/// than `limits.connections` wait to be accepted.
+/// A client that is slow to send a request's head is cut off after `limits.header_timeout`, as is one that stays idle; one that
+/// does not read its answers, after 10 s. More than `limits.connections` wait to be accepted.
 ///
 /// # Errors
 ///
@@ -130,11 +134,13 @@ impl Connections {
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "a connection was gone at once");
         }
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(WRITE_TIMEOUT));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.header_timeout)
             .max_buf_size(MAX_HEAD_BYTES)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.router.clone()));
+            .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(self.router.clone()));
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
