@@ -143,11 +143,18 @@ impl AccessToken {
         self.0.auth_time.map(system_time)
     }
 
-    /// Whether a user or a machine calls. Cognito names a user in every token of a user, and in no other.
+    /// Whether a user or a machine calls.
+    ///
+    /// Cognito names a user in every token of a user, and in no other. Should a token have lost the name, a `sub` that is
+    /// not the app client's id still tells the user, whose name is then that `sub`: users of one client are never taken
+    /// for one machine.
     #[must_use]
     pub fn principal(&self) -> Principal<'_> {
         match self.username() {
             Some(username) => Principal::User { sub: self.sub(), username, groups: self.groups() },
+            None if self.sub() != self.client_id() => {
+                Principal::User { sub: self.sub(), username: self.sub(), groups: self.groups() }
+            }
             None => Principal::Machine { client_id: self.client_id() },
         }
     }
