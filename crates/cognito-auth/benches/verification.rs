@@ -65,14 +65,14 @@ fn a_bare_aws_lc_rs_verify_sig(bencher: Bencher<'_, '_>) {
 fn b_cold_without_cache(bencher: Bencher<'_, '_>) {
     let verifier = POOL.verifier_builder().cache_capacity(0).build().unwrap();
     let raw = token("alice");
-    bencher.bench(|| verify(&verifier, black_box(&raw)));
+    bencher.bench(|| drop(verify(&verifier, black_box(&raw))));
 }
 
 /// The same with the cache looked into and filled: each token has fallen out of it when its turn comes again.
 #[divan::bench(threads = [1, 2], sample_count = SAMPLES, sample_size = SAMPLE_SIZE)]
 fn c_cold_with_cache(bencher: Bencher<'_, '_>) {
     let verifier = POOL.verifier_builder().cache_capacity(LIVE_TOKENS.len() / 10).build().unwrap();
-    bencher.with_inputs(arriving_token()).bench_refs(|raw| verify(&verifier, raw));
+    bencher.with_inputs(arriving_token()).bench_refs(|raw| drop(verify(&verifier, raw)));
     assert!(
         verifier.stats().cache_hits <= verifier.stats().accepted / 10,
         "most tokens are not in the cache"
@@ -84,7 +84,7 @@ fn c_cold_with_cache(bencher: Bencher<'_, '_>) {
 fn d_cache_hit(bencher: Bencher<'_, '_>) {
     let verifier = POOL.verifier();
     let raw = token("alice");
-    bencher.bench(|| verify(&verifier, black_box(&raw)));
+    bencher.bench(|| drop(verify(&verifier, black_box(&raw))));
 }
 
 /// Tokens that were verified before, out of 10 000 live ones that come in turn.
@@ -93,7 +93,7 @@ fn e_cache_hit_among_10_000(bencher: Bencher<'_, '_>) {
     let verifier = POOL.verifier_builder().cache_capacity(LIVE_TOKENS.len() * 2).build().unwrap();
     LIVE_TOKENS.iter().for_each(|raw| drop(verify(&verifier, raw)));
     assert_eq!(verifier.stats().cached_tokens, LIVE_TOKENS.len());
-    bencher.with_inputs(arriving_token()).bench_refs(|raw| verify(&verifier, raw));
+    bencher.with_inputs(arriving_token()).bench_refs(|raw| drop(verify(&verifier, raw)));
 }
 
 /// `jsonwebtoken` with its aws-lc-rs backend, a key parsed before, and the checks that it can do or that are easily
@@ -102,12 +102,22 @@ fn e_cache_hit_among_10_000(bencher: Bencher<'_, '_>) {
 fn f_jsonwebtoken(bencher: Bencher<'_, '_>) {
     use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 
+    /// What an [`AccessToken`] tells without looking further.
     #[derive(Deserialize)]
+    #[expect(dead_code, reason = "read for the sake of the comparison")]
     struct Claims {
+        sub: String,
         client_id: String,
         token_use: String,
-        #[serde(flatten)]
-        _others: serde_json::Map<String, serde_json::Value>,
+        username: Option<String>,
+        #[serde(rename = "cognito:groups", default)]
+        groups: Vec<String>,
+        scope: Option<String>,
+        jti: Option<String>,
+        origin_jti: Option<String>,
+        auth_time: Option<i64>,
+        exp: i64,
+        iat: i64,
     }
 
     let jwk = POOL.access_key().jwk();

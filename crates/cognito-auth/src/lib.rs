@@ -1,4 +1,10 @@
 #![doc = include_str!("../README.md")]
+//!
+//! ## Pages
+//!
+//! - [`guide::rules`]: what is checked, in which order, and why.
+//! - [`guide::key_set`]: how keys are fetched, kept and dropped.
+//! - [`guide::policies`]: scopes, groups, conditions, and what callers are told.
 
 pub use self::access_token::{AccessToken, Principal};
 #[cfg(feature = "axum")]

@@ -1,5 +1,6 @@
 //! Building test tokens, right ones and wrong ones.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -185,18 +186,18 @@ impl TokenBuilder {
         let sub =
             self.username.as_deref().map_or_else(|| self.pool.client_id().to_owned(), |name| self.sub(name));
         let claims = json!({
-            "sub": sub,
+            "sub": &sub,
             "iss": self.pool.issuer(),
             "token_use": token_use,
             "auth_time": issued_at,
             "iat": issued_at,
             "exp": issued_at + self.lifetime.as_secs(),
-            "jti": uuid(&format!("{:?}", self.issued_at)),
+            "jti": next_jti(),
         });
         let mut claims = claims.as_object().cloned().unwrap_or_default();
         if self.username.is_some() {
-            claims.insert("origin_jti".to_owned(), json!(uuid("origin")));
-            claims.insert("event_id".to_owned(), json!(uuid("event")));
+            claims.insert("origin_jti".to_owned(), json!(uuid(&format!("sign-in of {sub}"))));
+            claims.insert("event_id".to_owned(), json!(uuid(&format!("event of {sub}"))));
         }
         if !self.groups.is_empty() {
             claims.insert("cognito:groups".to_owned(), json!(self.groups));
@@ -247,6 +248,12 @@ fn encode(bytes: &[u8]) -> String {
 
 fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).expect("test tokens are issued after 1970").as_secs()
+}
+
+/// Every token has an id of its own.
+fn next_jti() -> String {
+    static TOKENS: AtomicU64 = AtomicU64::new(0);
+    uuid(&format!("token {}", TOKENS.fetch_add(1, Ordering::Relaxed)))
 }
 
 /// Something that looks like a UUID and is the same for the same name.

@@ -49,6 +49,13 @@ async fn a_machine_is_known_by_its_app_client() {
 }
 
 #[tokio::test]
+async fn users_without_a_name_are_not_taken_for_one_machine() {
+    let fixture = Fixture::new();
+    let token = fixture.accepted(&fixture.without_claim("username")).await;
+    assert_eq!(token.principal(), Principal::User { sub: token.sub(), username: token.sub(), groups: &[] });
+}
+
+#[tokio::test]
 async fn the_payload_must_be_an_object_without_duplicates() {
     let fixture = Fixture::new();
     let alice = fixture.pool.user("alice");
