@@ -258,3 +258,24 @@ impl fmt::Debug for Verifier {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestPool;
+
+    /// A verification that was under way when the keys were replaced can put its token into the emptied cache.
+    #[tokio::test]
+    async fn a_token_that_was_verified_with_replaced_keys_is_verified_again() {
+        let pool = TestPool::new();
+        let verifier = pool.verifier();
+        let raw = pool.user("alice").access_token();
+        let token = verifier.verify_access(&raw).await.unwrap();
+        let cache = &verifier.0.cache;
+        cache.insert(cache.hash(&raw).unwrap(), CachedToken { token, pool: 0, generation: u64::MAX });
+        verifier.verify_access(&raw).await.unwrap();
+        assert_eq!(verifier.stats().cache_hits, 0);
+        verifier.verify_access(&raw).await.unwrap();
+        assert_eq!(verifier.stats().cache_hits, 1);
+    }
+}

@@ -4,6 +4,7 @@
 mod extractors;
 mod key_set;
 mod properties;
+mod readme;
 mod reference;
 mod rules;
 mod token_cache;
