@@ -71,7 +71,7 @@ pub(crate) struct PageRequest<'a> {
 
 impl<'a> Api<'a> {
     pub(crate) fn new(profile: &'a Profile, tokens: &'a AccessTokens<'a>) -> Result<Self, Error> {
-        Ok(Self { http: http::client()?, profile, tokens })
+        Ok(Self { http: http::client(&profile.api_url)?, profile, tokens })
     }
 
     pub(crate) async fn current_user(&self) -> Result<Value, Error> {

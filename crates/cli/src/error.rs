@@ -53,6 +53,8 @@ pub(crate) enum Error {
     WrongClock(Skew),
     #[error("the ID token cannot be trusted: run `{login}`")]
     IdToken { source: VerifyError, login: String },
+    #[error("the API and the ID token name different people: run `{login}`")]
+    OtherPerson { login: String },
     #[error("the keys of the user pool cannot be reached: check your network and `items config`")]
     KeysUnreachable { source: VerifyError },
     #[error("{name} arrived damaged: try again")]
@@ -120,6 +122,7 @@ impl Error {
             | Self::NotRevoked { .. } => 6,
             Self::WrongClock(_)
             | Self::IdToken { .. }
+            | Self::OtherPerson { .. }
             | Self::Checksum { .. }
             | Self::Protocol { .. }
             | Self::LockTimeout { .. }

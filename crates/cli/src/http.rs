@@ -6,32 +6,45 @@ use std::{
 };
 
 use reqwest::{Client, RequestBuilder, Response, redirect::Policy};
-use url::Url;
+use url::{Host, Url};
 
 use crate::{error::Error, output};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The longest silence in the middle of an answer.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// For this machine's own addresses, and for all others.
+static CLIENTS: [OnceLock<Client>; 2] = [OnceLock::new(), OnceLock::new()];
 
-static CLIENT: OnceLock<Client> = OnceLock::new();
-
-/// The one client of the process.
+/// The client for this URL; there is one of each kind in the process.
 ///
-/// It follows no redirects: none of the servers sends any, and a token must not go where an answer says.
-pub(crate) fn client() -> Result<Client, Error> {
-    if let Some(client) = CLIENT.get() {
+/// It follows no redirects: none of the servers sends any, and a token must not go where an answer says. The proxies that the
+/// environment names are used, but not for this machine: http is allowed here because it does not leave the machine.
+///
+/// How long an answer may take is for the caller to say: an upload's comes when all is uploaded.
+pub(crate) fn client(url: &Url) -> Result<Client, Error> {
+    let is_local = is_loopback(url);
+    let [local, remote] = &CLIENTS;
+    let cell = if is_local { local } else { remote };
+    if let Some(client) = cell.get() {
         return Ok(client.clone());
     }
-    let client = Client::builder()
+    let builder = Client::builder()
         .user_agent(concat!("items/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .redirect(Policy::none())
-        .build()
-        .map_err(|source| Error::Unreachable { what: "the network".to_owned(), source })?;
-    Ok(CLIENT.get_or_init(|| client).clone())
+        .redirect(Policy::none());
+    let client = if is_local { builder.no_proxy().build() } else { builder.build() };
+    let client = client.map_err(|source| Error::Unreachable { what: "the network".to_owned(), source })?;
+    Ok(cell.get_or_init(|| client).clone())
+}
+
+/// Whether the URL's host is this machine itself (RFC 6761 §6.3 for `localhost`).
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 /// Sends a request, and tells of it if asked to: method, URL without its query, status, time, the server's request id.

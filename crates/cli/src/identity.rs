@@ -12,7 +12,6 @@ use crate::{
 };
 
 /// A person.
-#[derive(Debug)]
 pub(crate) struct User {
     pub(crate) sub: String,
     pub(crate) username: Option<String>,

@@ -76,7 +76,7 @@ pub(crate) enum RefreshError {
 
 impl<'a> UserPoolClient<'a> {
     pub(crate) fn new(profile: &'a Profile) -> Result<Self, Error> {
-        Ok(Self { http: http::client()?, profile })
+        Ok(Self { http: http::client(&profile.domain)?, profile })
     }
 
     /// Exchanges a code (RFC 6749 §4.1.3, RFC 7636 §4.5).

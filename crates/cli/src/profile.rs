@@ -9,9 +9,9 @@ use clap::{Args, ValueEnum};
 use cognito_auth::UserPool;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use url::{Host, Url};
+use url::Url;
 
-use crate::{arguments::Options, error::Error};
+use crate::{arguments::Options, error::Error, http::is_loopback};
 
 /// The profile that is used when none is named.
 const LOCAL: &str = "local";
@@ -291,13 +291,7 @@ fn name_rule(name: &str) -> String {
 
 /// Tokens travel to these URLs, so the transport must be authentic: https, or http within this machine.
 fn base_url(key: &str, url: Url) -> Result<Url, Error> {
-    let is_loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    let is_secure = url.scheme() == "https" || (url.scheme() == "http" && is_loopback);
+    let is_secure = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
     let is_plain = url.username().is_empty()
         && url.password().is_none()
         && url.query().is_none()

@@ -22,7 +22,7 @@ use crate::clock;
 const RENEW_BEFORE_SECONDS: i64 = 60;
 
 /// The tokens of one profile.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Session {
     /// Who issued the tokens, and to which client: they go nowhere else.
     pub(crate) issuer: String,
@@ -44,7 +44,7 @@ pub(crate) struct Session {
 }
 
 /// What stays the same from the sign-in through all refreshes (OpenID Connect Core 1.0 §12.2).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) sub: String,
     pub(crate) nonce: String,
@@ -152,7 +152,6 @@ pub(crate) mod tests {
 
     #[test]
     fn debug_output_shows_no_token() {
-        let text = format!("{:?}", session(10));
-        assert!(!text.contains("the-"), "{text}");
+        assert_eq!(format!("{:?}", session(10).access_token), "Token(..)");
     }
 }

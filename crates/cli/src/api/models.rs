@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 use uuid::Uuid;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -68,7 +69,7 @@ pub(crate) struct Download {
 /// A request that S3 accepts as it stands. Its URL is a secret while it works.
 #[derive(Deserialize)]
 pub(crate) struct PresignedRequest {
-    pub(crate) url: String,
+    pub(crate) url: Url,
     pub(crate) headers: BTreeMap<String, String>,
 }
 

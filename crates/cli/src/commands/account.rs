@@ -63,9 +63,7 @@ impl Context<'_> {
         // After the request, which may have refreshed the ID token.
         let user = identity::verify_stored(self.profile, &self.tokens.current().await?).await?;
         if user.as_ref().is_some_and(|user| caller["sub"] != user.sub.as_str()) {
-            return Err(Error::Protocol {
-                what: "the API names another person than the ID token and".to_owned(),
-            });
+            return Err(Error::OtherPerson { login: self.profile.login_command() });
         }
         let email = user.and_then(|user| user.email);
         match self.format {

@@ -43,34 +43,31 @@ impl Context<'_> {
     async fn edit_in_editor(&self, mut item: Item) -> Result<(), Error> {
         let draft = DraftFile::create(item.id, &Content::from(&item).to_draft(""))?;
         loop {
-            let original = Content::from(&item);
-            let Some(yours) = read(&draft)? else {
-                draft.remove();
-                return self.print_unchanged(&item);
+            let outcome = match read(&draft)? {
+                Some(yours) => self.update_or_keep(&item, yours, &draft).await?,
+                None => Outcome::Unchanged,
             };
-            match self.update(&item, &yours.undisturbed(&original)).await {
-                Ok(Outcome::Written(item)) => {
+            match outcome {
+                Outcome::Written(item) => {
                     draft.remove();
                     return self.print_edited(&item);
                 }
-                Ok(Outcome::Unchanged) => {
+                Outcome::Unchanged => {
                     draft.remove();
                     return self.print_unchanged(&item);
                 }
-                Ok(Outcome::Conflict(conflict)) => {
-                    let conflict = EditConflict { draft: Some(draft.path().to_owned()), ..conflict };
-                    if !wants_to_merge(&conflict)? {
-                        return Err(self::conflict(conflict));
-                    }
-                    draft.write(&conflict.to_draft())?;
-                    item = conflict.theirs;
-                }
-                Err(error) => {
-                    output::note(&format!("Your text is kept in {}.", draft.path().display()));
-                    return Err(error);
-                }
+                Outcome::Conflict(conflict) => item = merge(conflict, &draft)?,
             }
         }
+    }
+
+    /// Says where the text is if it comes to nothing.
+    async fn update_or_keep(&self, item: &Item, yours: Content, draft: &DraftFile) -> Result<Outcome, Error> {
+        let outcome = self.update(item, &yours.undisturbed(&Content::from(item))).await;
+        if outcome.is_err() {
+            output::note(&format!("Your text is kept in {}.", draft.path().display()));
+        }
+        outcome
     }
 
     async fn update(&self, item: &Item, yours: &Content) -> Result<Outcome, Error> {
@@ -155,6 +152,16 @@ fn read(draft: &DraftFile) -> Result<Option<Content>, Error> {
     Content::from_draft(&draft.edit()?).map_err(|NoTitle| {
         Error::Usage(format!("an item needs a title on the first line: your text is kept in {path}"))
     })
+}
+
+/// Puts both versions into the draft if the person wants to go on, and gives the one to build on.
+fn merge(conflict: EditConflict, draft: &DraftFile) -> Result<Item, Error> {
+    let conflict = EditConflict { draft: Some(draft.path().to_owned()), ..conflict };
+    if !wants_to_merge(&conflict)? {
+        return Err(self::conflict(conflict));
+    }
+    draft.write(&conflict.to_draft())?;
+    Ok(conflict.theirs)
 }
 
 fn wants_to_merge(conflict: &EditConflict) -> Result<bool, Error> {

@@ -31,7 +31,7 @@ const OUTCOME_TIMEOUT: Duration = Duration::from_secs(30);
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What the browser brings.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) enum Callback {
     /// A code for tokens.
     Code(String),

@@ -16,8 +16,8 @@ use crate::{
     profile::{Profile, TokenStore},
 };
 
-/// More than three tokens of 16 KiB each, sealed and in Base64.
-const MAX_FILE_BYTES: u64 = 128 * 1024; // 128 KiB
+/// More than the longest answer of a token endpoint, sealed and in Base64.
+const MAX_FILE_BYTES: u64 = 256 * 1024; // 256 KiB
 
 /// Where one profile's sign-in is kept.
 pub(crate) struct SessionStore {
@@ -331,7 +331,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = store(folder.path());
         let lock = lock(&store);
-        for damage in ["", "{", r#"{"protection":"file"}"#, &"x".repeat(200_000)] {
+        for damage in ["", "{", r#"{"protection":"file"}"#, &"x".repeat(300_000)] {
             fs::write(store.path("json"), damage).unwrap();
             assert!(matches!(store.load(), Err(Error::SignInUnusable { .. })), "{damage:.20}");
         }

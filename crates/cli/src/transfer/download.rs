@@ -7,7 +7,7 @@ use std::{
 
 use indicatif::ProgressBar;
 use reqwest::{
-    Client, Response, StatusCode,
+    Response, StatusCode,
     header::{CONTENT_RANGE, ETAG, IF_MATCH, RANGE},
 };
 use tokio::{
@@ -110,8 +110,7 @@ impl<'a, W: AsyncWrite + Unpin> Transfer<'a, W> {
         if self.received >= size && self.etag.is_some() {
             return Ok(());
         }
-        let http = http::client().map_err(Failure::Final)?;
-        let mut answer = self.request(&http, download).await?;
+        let mut answer = self.request(download).await?;
         while let Some(chunk) = next_chunk(&mut answer, &download.attachment.filename).await? {
             self.received += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
             if self.received > size {
@@ -127,8 +126,9 @@ impl<'a, W: AsyncWrite + Unpin> Transfer<'a, W> {
         if self.received == size { Ok(()) } else { Err(Failure::Transient(interrupted(download, None))) }
     }
 
-    async fn request(&mut self, http: &Client, download: &Download) -> Result<Response, Failure> {
-        let mut request = http.get(&download.download.url);
+    async fn request(&mut self, download: &Download) -> Result<Response, Failure> {
+        let url = &download.download.url;
+        let mut request = http::client(url).map_err(Failure::Final)?.get(url.clone());
         for (name, value) in &download.download.headers {
             request = request.header(name, value);
         }
@@ -138,7 +138,8 @@ impl<'a, W: AsyncWrite + Unpin> Transfer<'a, W> {
                 request = request.header(IF_MATCH, etag);
             }
         }
-        let answer = request.send().await.map_err(|error| {
+        let answer = tokio::time::timeout(STALL_TIMEOUT, request.send()).await.map_err(|_| stalled())?;
+        let answer = answer.map_err(|error| {
             let is_connect = error.is_connect();
             let source = error.without_url();
             Failure::Transient(if is_connect {
@@ -200,8 +201,12 @@ async fn next_chunk(
                 source: Some(error.without_url()),
             }))
         }
-        Err(_) => Err(Failure::Transient(Error::Stalled { what: "the download".to_owned() })),
+        Err(_) => Err(stalled()),
     }
+}
+
+fn stalled() -> Failure {
+    Failure::Transient(Error::Stalled { what: "the download".to_owned() })
 }
 
 fn interrupted(download: &Download, source: Option<reqwest::Error>) -> Error {

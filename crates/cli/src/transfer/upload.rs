@@ -11,7 +11,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use futures_util::stream;
 use indicatif::ProgressBar;
-use reqwest::{Body, Client, StatusCode};
+use reqwest::{Body, StatusCode};
 use tokio::{
     fs::File,
     io::{AsyncReadExt as _, AsyncSeekExt as _},
@@ -43,7 +43,7 @@ pub(crate) async fn upload(
     path: &Path,
     content_type: Option<&str>,
 ) -> Result<Attachment, Error> {
-    let mut source = Source::open(path).await?;
+    let source = Source::open(path).await?;
     let guessed = mime_guess::from_path(path).first_or_octet_stream();
     let new = NewAttachment {
         filename: file_name(path)?,
@@ -55,7 +55,7 @@ pub(crate) async fn upload(
         bar.set_position(0);
         let upload = api.create_attachment(item, &new).await?;
         let id = upload.attachment.id;
-        let failure = match source.send(&http::client()?, &upload, &bar).await {
+        let failure = match source.send(&upload, &bar).await {
             Ok(()) => {
                 bar.finish_and_clear();
                 return Ok(upload.attachment);
@@ -76,11 +76,12 @@ impl Source {
     async fn open(path: &Path) -> Result<Self, Error> {
         let name = display_name(path);
         let cannot = || Error::io(format!("{name} cannot be read"));
-        let file = File::open(path).await.map_err(cannot())?;
-        let metadata = file.metadata().await.map_err(cannot())?;
+        // Before it is opened: a named pipe would wait for a writer.
+        let metadata = tokio::fs::metadata(path).await.map_err(cannot())?;
         if !metadata.is_file() {
             return Err(Error::Usage(format!("{name} is no file: name files, or pack the folder first")));
         }
+        let file = File::open(path).await.map_err(cannot())?;
         let size = metadata.len();
         let mut source = Self { file, name, size, checksum: String::new() };
         source.checksum = source.compute_checksum().await?;
@@ -103,9 +104,11 @@ impl Source {
         }
     }
 
-    async fn send(&mut self, http: &Client, upload: &Upload, bar: &ProgressBar) -> Result<(), Failure> {
+    async fn send(&self, upload: &Upload, bar: &ProgressBar) -> Result<(), Failure> {
+        let http = http::client(&upload.upload.url).map_err(Failure::Final)?;
         let (body, sent) = self.body(bar).await.map_err(Failure::Final)?;
-        let mut request = http.put(&upload.upload.url).body(body).header("content-md5", &self.checksum);
+        let mut request =
+            http.put(upload.upload.url.clone()).body(body).header("content-md5", &self.checksum);
         for (name, value) in &upload.upload.headers {
             request = request.header(name, value);
         }

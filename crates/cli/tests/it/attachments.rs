@@ -200,11 +200,19 @@ fn several_files_are_attached_and_the_failure_of_one_is_told_with_the_others() {
 }
 
 #[test]
-fn a_folder_and_a_missing_item_are_refused() {
+fn a_folder_a_pipe_and_a_missing_item_are_refused() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let id = terminal.add("x");
     terminal.run(["attach", &id, "."]).assert_failure(2, "is no file");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(terminal.home.path().join("pipe"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    terminal.run(["attach", &id, "pipe"]).assert_failure(2, "is no file");
     let file = terminal.write("a.txt", "x");
     let nil = "00000000-0000-0000-0000-000000000000";
     terminal.run(["attach", nil, file.to_str().unwrap()]).assert_failure(4, "there is no such item");

@@ -54,3 +54,20 @@ fn tokens_do_not_travel_in_the_clear() {
     let terminal = Terminal::signed_in(&stack, ALICE).with("ITEMS_API_URL", "http://api.example.com");
     terminal.run(["list"]).assert_failure(2, "api_url must be a plain https URL");
 }
+
+#[test]
+fn this_machines_traffic_goes_through_no_proxy() {
+    let stack = Stack::start();
+    let nowhere = "http://127.0.0.1:1";
+    let terminal = Terminal::new(&stack)
+        .with("HTTP_PROXY", nowhere)
+        .with("http_proxy", nowhere)
+        .with("ALL_PROXY", nowhere);
+    terminal.login(ALICE).assert_code(0);
+    let id = terminal.add("x");
+    let file = terminal.write("a.txt", "x");
+    terminal.ok(["attach", &id, file.to_str().unwrap()]);
+    terminal.ok(["download", &id, "-o", "b.txt"]);
+    terminal.ok(["whoami"]);
+    terminal.ok(["logout"]);
+}

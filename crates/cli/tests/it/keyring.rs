@@ -21,6 +21,7 @@ impl Keyring {
             .args(["--session", "--nofork", "--print-address"])
             .env("HOME", home)
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let mut address = String::new();
@@ -43,18 +44,15 @@ impl Keyring {
         keyring
     }
 
+    /// Asks for the name's owner, which does not have the bus start another daemon, whose keyring would be locked.
     fn wait(&self) {
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-        let call = [
-            "--session",
-            "--print-reply",
-            "--dest=org.freedesktop.secrets",
-            "/org/freedesktop/secrets/aliases/default",
-        ];
+        let call = ["--session", "--print-reply", "--dest=org.freedesktop.DBus", "/org/freedesktop/DBus"];
         loop {
             let mut send = Command::new("dbus-send");
-            send.args(call).arg("org.freedesktop.DBus.Introspectable.Introspect");
-            if send.env("DBUS_SESSION_BUS_ADDRESS", &self.address).output().unwrap().status.success() {
+            send.args(call).args(["org.freedesktop.DBus.NameHasOwner", "string:org.freedesktop.secrets"]);
+            let reply = send.env("DBUS_SESSION_BUS_ADDRESS", &self.address).output().unwrap();
+            if String::from_utf8_lossy(&reply.stdout).contains("boolean true") {
                 return;
             }
             assert!(std::time::Instant::now() < deadline, "the keyring does not come up");
