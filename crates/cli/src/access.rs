@@ -227,3 +227,36 @@ async fn pause(started: Instant) -> Result<(), Error> {
     tokio::time::sleep(POLL + jitter).await;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{profile::tests::unreachable_profile, session::tests::session};
+
+    fn stored(expires_in: i64, profile: &Profile) -> Session {
+        Session { issuer: profile.issuer(), client_id: profile.client_id.clone(), ..session(expires_in) }
+    }
+
+    /// It looked before another process had renewed the session, and got the lock after that.
+    #[tokio::test]
+    async fn whoever_gets_the_lock_next_uses_what_is_there_by_then() {
+        let folder = tempfile::tempdir().unwrap();
+        let profile = unreachable_profile();
+        let store = SessionStore::in_folder(folder.path().to_owned(), &profile);
+        let tokens = AccessTokens { profile: &profile, store };
+        let lock = tokens.store.try_lock().unwrap().unwrap();
+        tokens.store.save(&lock, &stored(3600, &profile)).unwrap();
+        assert!(tokens.renew(&lock, Need::Fresh).await.is_ok());
+        tokens.store.save(&lock, &stored(0, &profile)).unwrap();
+        assert!(matches!(tokens.renew(&lock, Need::Fresh).await, Err(Error::Unreachable { .. })));
+    }
+
+    #[test]
+    fn another_token_is_needed_only_if_the_refused_one_is_still_stored() {
+        let profile = unreachable_profile();
+        let (session, other) = (stored(3600, &profile), Token::from("another".to_owned()));
+        assert!(Need::Other(&other).is_met_by(&session));
+        assert!(!Need::Other(&session.access_token).is_met_by(&session));
+        assert!(!Need::Other(&other).is_met_by(&stored(30, &profile)));
+    }
+}

@@ -74,6 +74,11 @@ impl<'a> Api<'a> {
         Ok(Self { http: http::client(&profile.api_url)?, profile, tokens })
     }
 
+    /// Whether the person wants to know which requests are made.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.profile.verbose
+    }
+
     pub(crate) async fn current_user(&self) -> Result<Value, Error> {
         self.read(self.get(["users", "me"])?).await
     }

@@ -341,8 +341,20 @@ fn scopes(grant: &Grant, configured: Option<String>) -> Result<String, Error> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A profile whose servers nobody reaches.
+    pub(crate) fn unreachable_profile() -> Profile {
+        let nowhere = || Url::parse("http://localhost:1").ok();
+        let settings = Settings {
+            api_url: nowhere(),
+            domain: nowhere(),
+            token_store: Some(TokenStore::File),
+            ..local()
+        };
+        Profile::build("local", settings, false).unwrap()
+    }
 
     fn local() -> Settings {
         built_in(LOCAL).unwrap()

@@ -52,14 +52,18 @@ enum Content {
 impl SessionStore {
     /// The store of a profile. Nothing is read or created yet.
     pub(crate) fn new(profile: &Profile) -> Result<Self, Error> {
-        Ok(Self {
-            folder: state_folder()?.join("sessions"),
+        Ok(Self::in_folder(state_folder()?.join("sessions"), profile))
+    }
+
+    pub(crate) fn in_folder(folder: PathBuf, profile: &Profile) -> Self {
+        Self {
+            folder,
             profile: profile.name.clone(),
             issuer: profile.issuer(),
             client_id: profile.client_id.clone(),
             token_store: profile.token_store,
             login: profile.login_command(),
-        })
+        }
     }
 
     /// The sign-in; nothing if there is none, or if it belongs to another pool or client than the profile names now.

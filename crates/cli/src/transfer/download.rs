@@ -128,7 +128,8 @@ impl<'a, W: AsyncWrite + Unpin> Transfer<'a, W> {
 
     async fn request(&mut self, download: &Download) -> Result<Response, Failure> {
         let url = &download.download.url;
-        let mut request = http::client(url).map_err(Failure::Final)?.get(url.clone());
+        let http = http::client(url).map_err(Failure::Final)?;
+        let mut request = http.get(url.clone());
         for (name, value) in &download.download.headers {
             request = request.header(name, value);
         }
@@ -138,11 +139,10 @@ impl<'a, W: AsyncWrite + Unpin> Transfer<'a, W> {
                 request = request.header(IF_MATCH, etag);
             }
         }
-        let answer = tokio::time::timeout(STALL_TIMEOUT, request.send()).await.map_err(|_| stalled())?;
-        let answer = answer.map_err(|error| {
-            let is_connect = error.is_connect();
-            let source = error.without_url();
-            Failure::Transient(if is_connect {
+        let sent = http::send(&http, request, self.api.is_verbose());
+        let answer = tokio::time::timeout(STALL_TIMEOUT, sent).await.map_err(|_| stalled())?;
+        let answer = answer.map_err(|source| {
+            Failure::Transient(if source.is_connect() {
                 Error::Unreachable { what: "the store of attachments".to_owned(), source }
             } else {
                 interrupted(download, Some(source))

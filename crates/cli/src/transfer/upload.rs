@@ -55,7 +55,7 @@ pub(crate) async fn upload(
         bar.set_position(0);
         let upload = api.create_attachment(item, &new).await?;
         let id = upload.attachment.id;
-        let failure = match source.send(&upload, &bar).await {
+        let failure = match source.send(&upload, &bar, api.is_verbose()).await {
             Ok(()) => {
                 bar.finish_and_clear();
                 return Ok(upload.attachment);
@@ -104,7 +104,7 @@ impl Source {
         }
     }
 
-    async fn send(&self, upload: &Upload, bar: &ProgressBar) -> Result<(), Failure> {
+    async fn send(&self, upload: &Upload, bar: &ProgressBar, verbose: bool) -> Result<(), Failure> {
         let http = http::client(&upload.upload.url).map_err(Failure::Final)?;
         let (body, sent) = self.body(bar).await.map_err(Failure::Final)?;
         let mut request =
@@ -113,7 +113,7 @@ impl Source {
             request = request.header(name, value);
         }
         let answer = tokio::select! {
-            answer = request.send() => answer,
+            answer = http::send(&http, request, verbose) => answer,
             () = stalled(&sent) => return Err(Failure::Transient(Error::Stalled { what: "the upload".to_owned() })),
         };
         let what = || format!("the upload of {}", self.name);
@@ -121,10 +121,10 @@ impl Source {
             Ok(answer) => answer,
             Err(error) if error.is_connect() => {
                 let what = "the store of attachments".to_owned();
-                return Err(Failure::Transient(Error::Unreachable { what, source: error.without_url() }));
+                return Err(Failure::Transient(Error::Unreachable { what, source: error }));
             }
             Err(error) => {
-                let source = Some(error.without_url());
+                let source = Some(error);
                 return Err(Failure::Transient(Error::Interrupted {
                     what: what(),
                     hint: "try again",

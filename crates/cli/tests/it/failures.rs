@@ -1,6 +1,7 @@
 //! The API, away or failing.
 
 use crate::{
+    proxy::{Cut, Proxy},
     stack::{ALICE, Stack},
     terminal::Terminal,
 };
@@ -70,4 +71,29 @@ fn this_machines_traffic_goes_through_no_proxy() {
     terminal.ok(["download", &id, "-o", "b.txt"]);
     terminal.ok(["whoami"]);
     terminal.ok(["logout"]);
+}
+
+#[test]
+fn an_item_whose_answer_is_lost_is_asked_for_again_and_made_once() {
+    let stack = Stack::start();
+    let proxy = stack.runtime.block_on(Proxy::start(&stack.api_url, "POST /items "));
+    let terminal = Terminal::signed_in(&stack, ALICE).with("ITEMS_API_URL", &proxy.url);
+    proxy.cut([Cut::Download(1); 2]);
+    let id = terminal.add("once");
+    assert_eq!(proxy.cuts_made(), 2);
+    let items = terminal.json(["list"]);
+    assert_eq!((items.as_array().unwrap().len(), &items[0]["id"]), (1, &id.into()));
+}
+
+#[test]
+fn a_change_whose_answer_is_lost_is_not_made_again_but_told() {
+    let stack = Stack::start();
+    let proxy = stack.runtime.block_on(Proxy::start(&stack.api_url, "DELETE /items/"));
+    let terminal = Terminal::signed_in(&stack, ALICE).with("ITEMS_API_URL", &proxy.url);
+    let id = terminal.add("before");
+    proxy.cut([Cut::Download(1)]);
+    let run = terminal.run(["rm", &id, "--if-version", "1"]);
+    run.assert_failure(6, "it is not known whether the change was made");
+    assert_eq!(proxy.cuts_made(), 1);
+    terminal.run(["show", &id]).assert_code(4);
 }

@@ -14,8 +14,8 @@ use tokio::{
     net::{TcpListener, TcpStream, tcp::OwnedReadHalf, tcp::OwnedWriteHalf},
 };
 
-/// Passes TCP connections on, and cuts those that it is told to: only of presigned requests, so that the backend's own
-/// stay whole.
+/// Passes TCP connections on, and cuts those that it is told to: only those whose request
+/// has a mark, so that others stay whole.
 pub(crate) struct Proxy {
     pub(crate) url: String,
     cuts: Arc<Mutex<VecDeque<Cut>>>,
@@ -33,7 +33,7 @@ pub(crate) enum Cut {
 
 impl Proxy {
     /// Passes connections on to this URL's port on 127.0.0.1.
-    pub(crate) async fn start(target: &str) -> Self {
+    pub(crate) async fn start(target: &str, mark: &'static str) -> Self {
         let port: u16 = target.rsplit(':').next().unwrap().parse().unwrap();
         let target = SocketAddr::from(([127, 0, 0, 1], port));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -42,7 +42,7 @@ impl Proxy {
         let proxy = Self { url, cuts: cuts.clone(), done: done.clone() };
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(connect(client, target, cuts.clone(), done.clone()));
+                tokio::spawn(connect(client, target, mark, cuts.clone(), done.clone()));
             }
         });
         proxy
@@ -62,12 +62,12 @@ impl Proxy {
 async fn connect(
     client: TcpStream,
     target: SocketAddr,
+    mark: &str,
     cuts: Arc<Mutex<VecDeque<Cut>>>,
     done: Arc<AtomicUsize>,
 ) {
     let Ok(server) = TcpStream::connect(target).await else { return };
-    let is_presigned = is_presigned(&client).await;
-    let cuts = if is_presigned { cuts } else { Arc::default() };
+    let cuts = if has_mark(&client, mark).await { cuts } else { Arc::default() };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let upload = pass(from_client, to_server, |bytes| {
@@ -83,10 +83,10 @@ async fn connect(
     }
 }
 
-async fn is_presigned(client: &TcpStream) -> bool {
+async fn has_mark(client: &TcpStream, mark: &str) -> bool {
     let mut head = [0; 4096];
     let Ok(length) = client.peek(&mut head).await else { return false };
-    String::from_utf8_lossy(&head[..length]).contains("X-Amz-Signature=")
+    String::from_utf8_lossy(&head[..length]).contains(mark)
 }
 
 /// Whether the next cut is to be made now; if so it is taken off the list.
