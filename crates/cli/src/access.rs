@@ -245,7 +245,9 @@ mod tests {
         let store = SessionStore::in_folder(folder.path().to_owned(), &profile);
         let tokens = AccessTokens { profile: &profile, store };
         let lock = tokens.store.try_lock().unwrap().unwrap();
-        tokens.store.save(&lock, &stored(3600, &profile)).unwrap();
+        // A refresh would end a sign-in that has nothing to refresh with.
+        let renewed = Session { refresh_token: None, ..stored(3600, &profile) };
+        tokens.store.save(&lock, &renewed).unwrap();
         assert!(tokens.renew(&lock, Need::Fresh).await.is_ok());
         tokens.store.save(&lock, &stored(0, &profile)).unwrap();
         assert!(matches!(tokens.renew(&lock, Need::Fresh).await, Err(Error::Unreachable { .. })));
