@@ -44,7 +44,6 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
-        #[expect(clippy::disallowed_types, reason = "this is the wrapper")]
         axum::Json(self.0).into_response()
     }
 }

@@ -1,6 +1,12 @@
 //! The API as its callers see it: the whole router over an embedded DynamoDB and S3, reached through the AWS SDK.
 //!
 //! `AWS_ENDPOINT_URL_DYNAMODB` puts another DynamoDB in the place of the embedded one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_types,
+    reason = "what cannot go on must fail the test"
+)]
 
 mod admin;
 mod attachments;

@@ -1,4 +1,10 @@
 //! `cargo run` as a newcomer meets it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_types,
+    reason = "what cannot go on must fail the test"
+)]
 
 mod cargo_run;
 mod docs;
