@@ -1,6 +1,6 @@
 //! The OpenAPI document, made from the handlers themselves, and the page that shows it.
 //!
-//! What an operation demands of its caller is not written down a second time: [`secured!`] reads it from the policy in the
+//! What an operation demands of its caller is not written down a second time: `secured!` reads it from the policy in the
 //! handler's signature, so the document cannot say anything else than what is enforced.
 
 use cognito_auth::{Policy, Requirements, Scope, policy::Alternative};
