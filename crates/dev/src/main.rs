@@ -13,6 +13,7 @@ use std::{
 use backend::{
     config::{Limits, LogFormat},
     logging,
+    problem::chain,
     server::{serve, stop_signal},
 };
 use clap::Parser;
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {}", stack::describe(&error));
+            let _ = writeln!(io::stderr(), "error: {}", chain(&error));
             ExitCode::FAILURE
         }
     }

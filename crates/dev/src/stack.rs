@@ -61,12 +61,6 @@ impl Stack {
     }
 }
 
-/// The error with all its causes, on one line.
-pub(crate) fn describe(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
 async fn bind(flag: &'static str, port: u16) -> Result<Vec<TcpListener>, StackError> {
     bind_loopback(port).await.map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => StackError::PortInUse { port, flag },
