@@ -169,7 +169,7 @@ impl App {
         let limits = &self.config().limits;
         let slots = Arc::new(Semaphore::new(limits.concurrent_requests));
         // The checks of supervisors and balancers take no slot: a busy server is not a dead one.
-        let (api, mut document) = openapi::routes()
+        let (api, mut document) = openapi::routes(self.config().cognito.require_scopes)
             .layer(middleware::from_fn_with_state(limits.request_timeout, limit_time))
             .layer(middleware::from_fn_with_state(slots, limit_concurrency))
             .merge(openapi::health_routes())

@@ -3,12 +3,12 @@
 //! A handler that takes a [`Caller`] runs for nobody else. `Caller<ItemsRead>` asks for a scope, `Caller<InGroup<Admins>>`
 //! for a group, a tuple for all of its parts; without a parameter any valid access token will do.
 
-use std::ops::Deref;
+use std::{marker::PhantomData, ops::Deref};
 
 use axum::extract::FromRequestParts;
 use cognito_auth::{AccessToken, AuthRejection, Policy, group, scope};
 pub use cognito_auth::{Authenticated, InGroup};
-use http::{StatusCode, request::Parts};
+use http::request::Parts;
 
 use crate::{App, models::owner::Owner, observe::RequestContext, openapi, problem::Problem};
 
@@ -28,8 +28,9 @@ group! {
 /// A caller whose access token is valid and fulfils the policy `P`.
 #[derive(Debug)]
 pub struct Caller<P = Authenticated> {
-    token: cognito_auth::Caller<P>,
+    token: AccessToken,
     owner: Owner,
+    policy: PhantomData<fn() -> P>,
 }
 
 impl<P> Caller<P> {
@@ -52,29 +53,23 @@ impl<P: Policy> FromRequestParts<App> for Caller<P> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         // Who calls is known, logged and counted before it is asked what they may do, so that refusals count, too.
-        let anyone = cognito_auth::Caller::<Authenticated>::from_request_parts(parts, app).await?;
-        let owner = Owner::of(&anyone);
-        let context = parts.extensions.get::<RequestContext>();
-        if let Some(context) = context {
-            context.set_caller(anyone.user_pool_id(), &owner);
-        }
+        let token = app.verifier().authenticate(&parts.headers).await?;
+        let owner = Owner::of(&token);
         let permit = app.rate_limiter().check(&owner);
-        if let (Some(context), Some(limit)) = (context, permit.limit()) {
-            context.set_rate_limit(limit);
+        if let Some(context) = parts.extensions.get::<RequestContext>() {
+            context.set_caller(&token);
+            if let Some(limit) = permit.limit() {
+                context.set_rate_limit(limit);
+            }
         }
         permit.into_result()?;
-        match cognito_auth::Caller::<P>::from_request_parts(parts, app).await {
-            Ok(token) => Ok(Self { token, owner }),
-            Err(rejection) if rejection.status() == StatusCode::FORBIDDEN => {
-                let detail = format!(
-                    "{} Missing: {}.",
-                    rejection.detail(),
-                    missing::<P>(&anyone, app.verifier().checks_scopes())
-                );
-                Err(Problem::from(rejection).detail(detail))
-            }
-            Err(rejection) => Err(rejection.into()),
-        }
+        let authorized = app.verifier().authorize::<P>(&token);
+        authorized.map_err(|refusal| {
+            let missing = missing::<P>(&token, app.verifier().checks_scopes());
+            let detail = format!("{} Missing: {missing}.", refusal.detail());
+            Problem::from(refusal).detail(detail)
+        })?;
+        Ok(Self { token, owner, policy: PhantomData })
     }
 }
 

@@ -14,6 +14,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use cognito_auth::AccessToken;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tracing::{Instrument, debug, error, error_span, info};
 use uuid::Uuid;
@@ -36,7 +37,7 @@ pub struct RequestContext(Arc<Findings>);
 
 #[derive(Debug, Default)]
 struct Findings {
-    caller: OnceLock<(String, Owner)>,
+    caller: OnceLock<AccessToken>,
     rate_limit: OnceLock<RateLimit>,
 }
 
@@ -56,8 +57,8 @@ impl Observer {
 
 impl RequestContext {
     /// Says who calls.
-    pub fn set_caller(&self, user_pool_id: &str, owner: &Owner) {
-        self.0.caller.get_or_init(|| (user_pool_id.to_owned(), owner.clone()));
+    pub fn set_caller(&self, token: &AccessToken) {
+        self.0.caller.get_or_init(|| token.clone());
     }
 
     /// Says where the caller stands.
@@ -131,8 +132,8 @@ fn log(
     let duration_ms = (ms * 1000.0).round() / 1000.0;
     let status = status.as_u16();
     match context.0.caller.get() {
-        Some((user_pool, owner)) => {
-            let caller = observer.caller_hash(owner);
+        Some(token) => {
+            let (user_pool, caller) = (token.user_pool_id(), observer.caller_hash(&Owner::of(token)));
             info!(%method, route, status, duration_ms, user_pool, caller, "request");
         }
         None => info!(%method, route, status, duration_ms, "request"),

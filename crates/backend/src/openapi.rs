@@ -3,7 +3,7 @@
 //! What an operation demands of its caller is not written down a second time: `secured!` reads it from the policy in the
 //! handler's signature, so the document cannot say anything else than what is enforced.
 
-use cognito_auth::{Policy, Requirements, Scope, policy::Alternative};
+use cognito_auth::{Policy, Scope, policy::Alternative};
 use http::StatusCode;
 use url::Url;
 use utoipa::{
@@ -32,11 +32,6 @@ use crate::{
 mod page;
 
 pub use page::documentation;
-
-/// A handler with its part of the document, and with what it demands of its caller added to it.
-macro_rules! secured {
-    ($($handler:tt)+) => { secure($($handler)+, routes!($($handler)+)) };
-}
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -67,8 +62,12 @@ pub fn scopes() -> impl Iterator<Item = (&'static str, &'static str)> {
     .into_iter()
 }
 
-/// The routes of the API with their part of the document.
-pub fn routes() -> OpenApiRouter<App> {
+/// The routes of the API with their part of the document, which speaks of scopes if they are checked.
+pub fn routes(checks_scopes: bool) -> OpenApiRouter<App> {
+    /// A handler with its part of the document, and with what it demands of its caller added to it.
+    macro_rules! secured {
+        ($($handler:tt)+) => { secure($($handler)+, routes!($($handler)+), checks_scopes) };
+    }
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(secured!(users::show_current_user))
         .routes(secured!(users::show_profile))
@@ -134,10 +133,18 @@ fn hosted_ui(domain: &Url, config: &Config) -> SecurityScheme {
     SecurityScheme::OAuth2(OAuth2::new([Flow::AuthorizationCode(flow)]))
 }
 
-/// A handler that takes a [`Caller`] behind its state, and with it the policy that it names.
+/// A handler that takes a [`Caller`], alone or behind its state, and with it the policy that it names.
 pub trait Secured<Arguments> {
     /// What it demands of its caller.
     type Policy: Policy;
+}
+
+impl<F, Fut, P> Secured<(Caller<P>,)> for F
+where
+    F: Fn(Caller<P>) -> Fut,
+    P: Policy,
+{
+    type Policy = P;
 }
 
 macro_rules! secured_handlers {
@@ -158,19 +165,25 @@ secured_handlers!(A, B);
 secured_handlers!(A, B, C);
 
 /// Adds what every secured route has in common to a route: who may call it, and the answers to those who may not.
-fn secure<H, T>(_: H, (schemas, mut paths, router): UtoipaMethodRouter<App>) -> UtoipaMethodRouter<App>
+fn secure<H, T>(
+    _: H,
+    (schemas, mut paths, router): UtoipaMethodRouter<App>,
+    checks_scopes: bool,
+) -> UtoipaMethodRouter<App>
 where
     H: Secured<T>,
 {
-    let requirements = H::Policy::REQUIREMENTS;
+    let mut ways = H::Policy::REQUIREMENTS.alternatives();
+    if !checks_scopes {
+        ways.iter_mut().for_each(|way| way.scopes.clear());
+    }
     for operation in paths.paths.values_mut().flat_map(operations) {
-        demand(operation, &requirements);
+        demand(operation, &ways);
     }
     (schemas, paths, router)
 }
 
-fn demand(operation: &mut Operation, requirements: &Requirements) {
-    let ways = requirements.alternatives();
+fn demand(operation: &mut Operation, ways: &[Alternative]) {
     let security = ways.iter().map(|way| SecurityRequirement::new(COGNITO, way.scopes.iter().copied()));
     operation.security = Some(security.collect());
     add(operation, StatusCode::BAD_REQUEST, "The request cannot be read");

@@ -53,7 +53,7 @@ fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Malformed> {
     if values.next().is_some() {
         return Err(Malformed);
     }
-    let value = value.to_str().map_err(|_| Malformed)?;
+    let value = str::from_utf8(value.as_bytes()).map_err(|_| Malformed)?;
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     if !is_scheme(scheme) {
         return Err(Malformed);
@@ -73,9 +73,11 @@ fn is_scheme(text: &str) -> bool {
 
 /// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="` (RFC 6750, section 2.1).
 fn is_b64token(text: &str) -> bool {
+    let is_symbol =
+        |byte: u8| byte.is_ascii_alphanumeric() | matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
     let symbols = text.trim_end_matches('=');
-    !symbols.is_empty()
-        && symbols.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
+    // All are looked at, whatever the first ones are: without an early exit it is many at once, and a token is long.
+    !symbols.is_empty() && symbols.bytes().fold(true, |all, byte| all & is_symbol(byte))
 }
 
 #[cfg(test)]

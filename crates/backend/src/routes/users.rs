@@ -1,6 +1,9 @@
 //! The caller themselves.
 
-use axum::extract::State;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use cognito_auth::Principal;
 use http::StatusCode;
 use serde::Serialize;
@@ -19,27 +22,27 @@ use crate::{
 
 /// Who calls, as the access token says.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct CurrentUser {
+pub struct CurrentUser<'a> {
     /// Whether a person or a machine calls.
     kind: CallerKind,
     /// The user's id in the pool; together with `user_pool_id` it is their identity. `null` for a machine.
     #[schema(example = "9b2d1c4e-6a7f-4e21-8c3d-5f60718293a4", required = true)]
-    sub: Option<String>,
+    sub: Option<&'a str>,
     /// The name that the user signs in with. `null` for a machine.
     #[schema(example = "alice", required = true)]
-    username: Option<String>,
+    username: Option<&'a str>,
     /// The user pool.
     #[schema(example = "eu-west-1_AbCdEfGhI")]
-    user_pool_id: String,
+    user_pool_id: &'a str,
     /// The app client that the token was issued to.
     #[schema(example = "1example23456789")]
-    client_id: String,
+    client_id: &'a str,
     /// The user's groups.
     #[schema(example = json!(["admins"]))]
-    groups: Vec<String>,
+    groups: &'a [String],
     /// What the token may be used for.
     #[schema(example = json!(["items/read", "items/write"]))]
-    scopes: Vec<String>,
+    scopes: Vec<&'a str>,
     /// Until when the token is valid.
     expires_at: Timestamp,
 }
@@ -58,21 +61,22 @@ pub enum CallerKind {
 ///
 /// Answered from the access token alone: nothing is stored or looked up.
 #[utoipa::path(get, path = "/users/me", tag = "users", responses((status = OK, body = CurrentUser)))]
-pub async fn show_current_user(_: State<Store>, caller: Caller) -> Json<CurrentUser> {
+pub async fn show_current_user(caller: Caller) -> Response {
     let (kind, sub, username) = match caller.principal() {
         Principal::User { sub, username, .. } => (CallerKind::User, Some(sub), Some(username)),
         Principal::Machine { .. } => (CallerKind::Machine, None, None),
     };
-    Json(CurrentUser {
+    let user = CurrentUser {
         kind,
-        sub: sub.map(str::to_owned),
-        username: username.map(str::to_owned),
-        user_pool_id: caller.user_pool_id().to_owned(),
-        client_id: caller.client_id().to_owned(),
-        groups: caller.groups().to_vec(),
-        scopes: caller.scopes().map(str::to_owned).collect(),
+        sub,
+        username,
+        user_pool_id: caller.user_pool_id(),
+        client_id: caller.client_id(),
+        groups: caller.groups(),
+        scopes: caller.scopes().collect(),
         expires_at: Timestamp::at(caller.expires_at().into()),
-    })
+    };
+    Json(user).into_response()
 }
 
 /// Read my profile.

@@ -1,5 +1,7 @@
 //! The document says what is enforced, is the one that is committed, and its examples are true.
 
+use std::collections::BTreeSet;
+
 use axum::body::Body;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
@@ -36,8 +38,20 @@ async fn the_committed_document_is_the_one_that_is_served() {
 
 #[tokio::test]
 async fn what_is_documented_is_what_is_enforced() {
-    let app = TestApp::start().await;
-    let document = document(&app).await;
+    let demanded = demands(&TestApp::start().await).await;
+    assert_eq!(demanded, BTreeSet::from(["items/read", "items/write", "admins"].map(str::to_owned)));
+}
+
+#[tokio::test]
+async fn scopes_that_are_not_enforced_are_not_documented() {
+    let demanded = demands(&TestApp::with(&[("COGNITO_REQUIRE_SCOPES", "false")]).await).await;
+    assert_eq!(demanded, BTreeSet::from(["admins".to_owned()]));
+}
+
+/// Leaves out each scope and each group that an operation demands by its document, and gives all of them.
+async fn demands(app: &TestApp) -> BTreeSet<String> {
+    let mut demanded = BTreeSet::new();
+    let document = document(app).await;
     let mut secured = 0;
     for (method, path, operation) in operations(&document) {
         let send = |token: Option<String>| {
@@ -91,8 +105,10 @@ async fn what_is_documented_is_what_is_enforced() {
         }
         let demands = !scopes.is_empty() || !groups.is_empty();
         assert_eq!(operation["responses"]["403"].is_object(), demands, "{method} {path}");
+        demanded.extend(scopes.into_iter().chain(groups).map(str::to_owned));
     }
     assert_eq!(secured, 16);
+    demanded
 }
 
 #[tokio::test]
