@@ -16,7 +16,7 @@ use cognito_auth::Verifier;
 use http::{HeaderName, HeaderValue, Method, header};
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
-use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
+use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer, set_header::SetResponseHeaderLayer};
 use tracing::{info, warn};
 
 use crate::{
@@ -170,8 +170,7 @@ impl App {
         let slots = Arc::new(Semaphore::new(limits.concurrent_requests));
         // The checks of supervisors and balancers take no slot: a busy server is not a dead one.
         let (api, mut document) = openapi::routes(self.config().cognito.require_scopes)
-            .layer(middleware::from_fn_with_state(limits.request_timeout, limit_time))
-            .layer(middleware::from_fn_with_state(slots, limit_concurrency))
+            .layer(middleware::from_fn_with_state((slots, limits.request_timeout), limit))
             .merge(openapi::health_routes())
             .split_for_parts();
         openapi::finish(&mut document, self.config());
@@ -187,11 +186,15 @@ impl App {
     /// security headers, CORS, panics, and the size of a body.
     pub fn surround(&self, routes: Router) -> Router {
         let config = self.config();
+        let set = |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
         let observer = Observer::new(self.metrics().clone(), config.log_key.as_ref().map(LogKey::bytes));
         routes.layer(
             ServiceBuilder::new()
                 .layer(middleware::from_fn_with_state(observer, observe))
-                .layer(middleware::from_fn(add_security_headers))
+                // What holds for every answer: it is data, to be read as what it says it is, and shown in no frame.
+                .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+                .layer(set(header::REFERRER_POLICY, "no-referrer"))
+                .layer(set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
                 .option_layer(cors(config))
                 .layer(CatchPanicLayer::custom(answer_panic))
                 .layer(DefaultBodyLimit::max(config.limits.body_bytes)),
@@ -261,33 +264,22 @@ fn show_metrics(app: &App) -> Response {
     }
 }
 
-async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(limit, next.run(request)).await {
+/// Turns away what would be one request too many, and ends one that takes too long.
+async fn limit(
+    State((slots, time)): State<(Arc<Semaphore>, Duration)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Ok(_slot) = slots.try_acquire() else {
+        return Problem::unavailable("The server has too much to do right now.", 1).into_response();
+    };
+    match tokio::time::timeout(time, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            let detail = format!("The request was not finished within {} s.", limit.as_secs());
+            let detail = format!("The request was not finished within {} s.", time.as_secs());
             Problem::unavailable(detail, 1).into_response()
         }
     }
-}
-
-async fn limit_concurrency(State(slots): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    match slots.try_acquire() {
-        Ok(_slot) => next.run(request).await,
-        Err(_) => Problem::unavailable("The server has too much to do right now.", 1).into_response(),
-    }
-}
-
-/// What holds for every answer: it is data, to be read as what it says it is, and shown in no frame.
-async fn add_security_headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers
-        .entry(header::CONTENT_SECURITY_POLICY)
-        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
-    response
 }
 
 fn answer_panic(panic: Box<dyn std::any::Any + Send>) -> Response {

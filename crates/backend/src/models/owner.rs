@@ -14,13 +14,13 @@ impl Owner {
     pub fn of(token: &AccessToken) -> Self {
         match token.principal() {
             Principal::User { sub, .. } => Self::user(token.user_pool_id(), sub),
-            Principal::Machine { client_id } => Self(format!("CLIENT#{}#{client_id}", token.user_pool_id())),
+            Principal::Machine { client_id } => Self(["CLIENT", token.user_pool_id(), client_id].join("#")),
         }
     }
 
     /// The user `sub` of a pool.
     pub fn user(user_pool_id: &str, sub: &str) -> Self {
-        Self(format!("USER#{user_pool_id}#{sub}"))
+        Self(["USER", user_pool_id, sub].join("#"))
     }
 
     /// The partition key.
