@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import {
   CloudFormationClient,
@@ -20,7 +20,7 @@ const CREDENTIALS = { accessKeyId: 'fake', secretAccessKey: 'fake' };
 const CALLBACK_URL = 'https://app.example.com/callback';
 const PASSWORD = 'correct Horse 7 battery!';
 const PYTHON = process.env['PYTHON'] ?? join(REPOSITORY_ROOT, 'infra/.venv/bin/python');
-const BACKEND = process.env['BACKEND'] ?? join(REPOSITORY_ROOT, 'target/debug/backend');
+const BACKEND = resolve(process.env['BACKEND'] ?? join(REPOSITORY_ROOT, 'target/debug/backend'));
 
 /**
  * The synthesized templates, deployed by CloudFormation to a fake AWS; users who sign in there; and `backend` processes, given the

@@ -152,7 +152,9 @@ async fn sub(persona: &Persona) -> String {
 
 #[tokio::test]
 async fn an_item_has_room_for_so_many_and_abandoned_ones_give_theirs_back() {
-    let app = TestApp::with(&[("ATTACHMENTS_PER_ITEM", "2"), ("PRESIGNED_URL_SECONDS", "1")]).await;
+    // Long enough for an upload on a machine with other work.
+    let lifetime = std::time::Duration::from_secs(5);
+    let app = TestApp::with(&[("ATTACHMENTS_PER_ITEM", "2"), ("PRESIGNED_URL_SECONDS", "5")]).await;
     let alice = app.user("alice");
     let item = alice.create_item("with files").await;
     let list = format!("/items/{item}/attachments");
@@ -163,7 +165,7 @@ async fn an_item_has_room_for_so_many_and_abandoned_ones_give_theirs_back() {
         (full.status, full.json()["type"].clone()),
         (StatusCode::CONFLICT, json!("/problems/too-many-attachments"))
     );
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await; // Until the abandoned upload can come no more.
+    tokio::time::sleep(lifetime).await; // Until the abandoned upload can come no more.
     attach(&alice, &item, "second.txt", b"four").await;
     assert_eq!(alice.post(&list, text_file("too many.txt", b"four")).await.status, StatusCode::CONFLICT);
     alice.delete(&kept).await;
