@@ -17,7 +17,7 @@ export function buildApp(app: App): App {
   new ObservabilityStack(app, 'Observability', { config, identity, data, service, stackName: stackName('observability') });
   if (config.githubRepository !== undefined) {
     const { githubRepository, stage } = config;
-    new DeliveryStack(app, 'Delivery', { githubRepository, stage, identity, stackName: stackName('delivery') });
+    new DeliveryStack(app, 'Delivery', { githubRepository, stage, stackName: stackName('delivery') });
   }
   Tags.of(app).add('application', 'backend');
   Tags.of(app).add('stage', config.stage);

@@ -37,7 +37,7 @@ export function readConfig(node: Node): Config {
     natGateways: Number(context.oneOf('natGateways', ['1', '2']) ?? '2'),
     retainData: (context.oneOf('retainData', ['true', 'false']) ?? 'true') === 'true',
     alarmEmail: context.matching('alarmEmail', /^[^@\s]+@[^@\s]+$/, 'an e-mail address'),
-    githubRepository: context.matching('githubRepository', /^[\w.-]+\/[\w.-]+$/, '<owner>/<name>'),
+    githubRepository: context.matching('githubRepository', /^[\w.-]+(@\d+)?\/[\w.-]+(@\d+)?$/, '<owner>/<name>, with ids <owner>@<id>/<name>@<id>'),
   };
   if (config.compute === 'fargate' && config.domain === undefined) {
     context.mistakes.push('compute=fargate needs domainName and hostedZoneId: a load balancer has no TLS certificate of its own');

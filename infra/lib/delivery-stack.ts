@@ -2,7 +2,6 @@ import { ArnFormat, Aws, CfnOutput, DefaultStackSynthesizer, Duration, RemovalPo
 import * as ecr from 'aws-cdk-lib/aws-ecr';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
-import type { IdentityStack } from './identity-stack.ts';
 import { IMAGE_NAMES } from './image.ts';
 
 const GITHUB = 'token.actions.githubusercontent.com';
@@ -10,12 +9,11 @@ const GITHUB = 'token.actions.githubusercontent.com';
 export interface DeliveryStackProps extends StackProps {
   readonly githubRepository: string;
   readonly stage: string;
-  readonly identity: IdentityStack;
 }
 
 /** What a release needs in an account: the images' repositories, and a role that only the stage's GitHub environment can take. */
 export class DeliveryStack extends Stack {
-  constructor(scope: Construct, id: string, { githubRepository, stage, identity, ...props }: DeliveryStackProps) {
+  constructor(scope: Construct, id: string, { githubRepository, stage, ...props }: DeliveryStackProps) {
     super(scope, id, props);
     const provider = new iam.OidcProviderNative(this, 'GitHub', {
       url: `https://${GITHUB}`,
@@ -33,7 +31,7 @@ export class DeliveryStack extends Stack {
     });
     this.#mayPushImages(role);
     this.#mayDeploy(role);
-    this.#mayTest(role, stage, identity);
+    this.#mayTest(role, stage);
     Validations.of(role).acknowledge({
       id: 'AwsSolutions-IAM5[Resource::*]',
       reason: 'ecr:GetAuthorizationToken knows no resource; pushing and pulling are limited to the two repositories.',
@@ -47,7 +45,8 @@ export class DeliveryStack extends Stack {
         repositoryName: name,
         imageTagMutability: ecr.TagMutability.IMMUTABLE,
         imageScanOnPush: true,
-        lifecycleRules: [{ description: 'Keep what may be rolled back to.', maxImageCount: 50 }],
+        // Counted by tag: an image for several platforms has manifests without one.
+        lifecycleRules: [{ description: 'Keep what may be rolled back to.', tagStatus: ecr.TagStatus.TAGGED, tagPatternList: ['v*'], maxImageCount: 50 }],
         removalPolicy: RemovalPolicy.RETAIN,
       });
       repository.grantPullPush(role);
@@ -74,15 +73,26 @@ export class DeliveryStack extends Stack {
     role.addToPolicy(new iam.PolicyStatement({ actions: ['sts:AssumeRole'], resources: bootstrapRoles }));
   }
 
-  /** The smoke test finds the stage by its stacks' outputs and signs in as its machine client. */
-  #mayTest(role: iam.Role, stage: string, identity: IdentityStack): void {
+  /**
+   * The smoke test finds the stage by its stacks' outputs and signs in as its machine client. The pool is known by its tag: a reference to
+   * its stack would be an export that deployments without this stack take away.
+   */
+  #mayTest(role: iam.Role, stage: string): void {
     const stacks = ['identity', 'service'].map((part) =>
       this.formatArn({ service: 'cloudformation', resource: 'stack', resourceName: `backend-${stage}-${part}/*` }),
     );
     role.addToPolicy(new iam.PolicyStatement({ actions: ['cloudformation:DescribeStacks'], resources: stacks }));
     role.addToPolicy(
-      new iam.PolicyStatement({ actions: ['cognito-idp:DescribeUserPoolClient'], resources: [identity.userPool.userPoolArn] }),
+      new iam.PolicyStatement({
+        actions: ['cognito-idp:DescribeUserPoolClient'],
+        resources: [this.formatArn({ service: 'cognito-idp', resource: 'userpool', resourceName: '*' })],
+        conditions: { StringEquals: { 'aws:ResourceTag/stage': stage } },
+      }),
     );
+    Validations.of(role).acknowledge({
+      id: 'AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:cognito-idp:<AWS::Region>:<AWS::AccountId>:userpool/*]',
+      reason: 'The condition limits it to the pool with the tag of this stage.',
+    });
     for (const part of ['identity', 'service']) {
       Validations.of(role).acknowledge({
         id: `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:cloudformation:<AWS::Region>:<AWS::AccountId>:stack/backend-${stage}-${part}/*]`,

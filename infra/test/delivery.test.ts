@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Match } from 'aws-cdk-lib/assertions';
+import type { Stack } from 'aws-cdk-lib';
+import { Match, Template } from 'aws-cdk-lib/assertions';
 import { appWith, DEPLOYMENTS, templateOf } from './synth.ts';
 
 const template = templateOf('release', 'Delivery');
@@ -38,6 +39,17 @@ test('images cannot be replaced under their name, and are scanned', () => {
     ImageScanningConfiguration: { ScanOnPush: true },
   });
   template.resourceCountIs('AWS::ECR::Repository', 2);
+});
+
+test('deployments that do not name the repository leave the other stacks as they are', () => {
+  const { githubRepository: _, ...context } = DEPLOYMENTS.release;
+  const identity = appWith(context).node.findChild('Identity') as Stack;
+  assert.deepEqual(Template.fromStack(identity).toJSON(), templateOf('release', 'Identity').toJSON());
+});
+
+test('the subject may hold the ids of owner and repository, as GitHub\'s tokens do', () => {
+  const delivery = appWith({ ...DEPLOYMENTS.release, githubRepository: 'example@1/backend@2' }).node.findChild('Delivery') as Stack;
+  assert.match(JSON.stringify(Template.fromStack(delivery).toJSON()), /"repo:example@1\/backend@2:environment:staging"/);
 });
 
 test('without a repository there is no such role', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Match } from 'aws-cdk-lib/assertions';
 import { DEPLOYMENTS, templateOf } from './synth.ts';
 
 const SIGNALS = ['KeySetAge', 'Latency', 'RefusedTokens', 'Rejected', 'ServerErrors', 'SignInThrottles', 'TableThrottles'];
@@ -23,6 +24,21 @@ for (const deployment of Object.keys(DEPLOYMENTS) as (keyof typeof DEPLOYMENTS)[
     template.hasResourceProperties('AWS::CloudWatch::Alarm', { ExtendedStatistic: 'p99', Threshold: threshold });
   });
 }
+
+test('alarms may be published, by this account alone', () => {
+  templateOf('release', 'Observability').hasResourceProperties('AWS::SNS::TopicPolicy', {
+    PolicyDocument: {
+      Statement: Match.arrayWith([
+        Match.objectLike({
+          Effect: 'Allow',
+          Action: 'sns:Publish',
+          Principal: { Service: 'cloudwatch.amazonaws.com' },
+          Condition: { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } },
+        }),
+      ]),
+    },
+  });
+});
 
 test('alarms reach the address given', () => {
   templateOf('release', 'Observability').hasResourceProperties('AWS::SNS::Subscription', {

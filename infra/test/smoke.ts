@@ -13,7 +13,8 @@ export interface Target {
 /** Goes through the API as the machine client: every service that the stage is made of is reached, and nothing is left behind. */
 export async function smokeTest(target: Target): Promise<void> {
   await expect(fetch(`${target.api}/health/ready`), 200);
-  await expect(fetch(`${target.api}/items`), 401);
+  const refused = await expect(fetch(`${target.api}/items`), 401);
+  assert.match(refused.headers.get('www-authenticate') ?? '', /^Bearer /, 'what is in front of the backend keeps the challenge');
   const token = await machineToken(target);
   const request = (method: string, path: string, body?: object) => fetch(target.api + path, requestOf(token, method, body));
 

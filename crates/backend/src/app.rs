@@ -1,7 +1,7 @@
 //! The application: what its handlers share, its routes, and the layers around them.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,7 @@ use axum::{
 };
 use cognito_auth::Verifier;
 use http::{HeaderName, HeaderValue, Method, header};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tower::ServiceBuilder;
 use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer, set_header::SetResponseHeaderLayer};
 use tracing::{info, warn};
@@ -109,14 +109,18 @@ impl App {
         self.0.bucket.as_ref()
     }
 
-    /// What was found of the parts within the last second.
-    pub(crate) fn known_readiness(&self) -> Option<PartStatuses> {
-        let known = *self.0.readiness.lock().unwrap_or_else(PoisonError::into_inner);
-        known.filter(|(found, _)| found.elapsed() < READINESS_LIFETIME).map(|(_, parts)| parts)
-    }
-
-    pub(crate) fn set_readiness(&self, parts: PartStatuses) {
-        *self.0.readiness.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), parts));
+    /// What `look` finds of the parts, or what was found within the last second. Whoever asks while another looks waits for
+    /// what that one finds.
+    pub(crate) async fn readiness(&self, look: impl Future<Output = PartStatuses>) -> PartStatuses {
+        let mut known = self.0.readiness.lock().await;
+        if let Some((found, parts)) = *known
+            && found.elapsed() < READINESS_LIFETIME
+        {
+            return parts;
+        }
+        let parts = look.await;
+        *known = Some((Instant::now(), parts));
+        parts
     }
 
     /// Fetches the pool's keys in the background, so that the first caller does not wait for them. A failure is no matter:

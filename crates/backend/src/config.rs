@@ -228,9 +228,12 @@ fn cognito(from: &mut Variables<'_>) -> Option<Cognito> {
         from.parsed("COGNITO_REQUIRE_SCOPES", "`true` or `false`", |value| value.parse().ok());
     let issuer = from.optional("COGNITO_ISSUER");
     let jwks_url = from.optional("COGNITO_JWKS_URL");
-    let mut user_pool = from.check("COGNITO_USER_POOL_ID", UserPool::new(&pool_id?))?;
+    // Where the id is a mistake, another pool stands in for it, so that mistakes in the URLs are listed, too.
+    let named = pool_id.and_then(|id| from.check("COGNITO_USER_POOL_ID", UserPool::new(&id)));
+    let mut user_pool = named.or_else(|| UserPool::new("us-east-1_StandIn").ok())?;
     if let Some(issuer) = issuer {
-        user_pool = from.check("COGNITO_ISSUER", user_pool.with_issuer(&issuer))?;
+        let named = from.check("COGNITO_ISSUER", user_pool.clone().with_issuer(&issuer));
+        user_pool = named.unwrap_or(user_pool);
     }
     if let Some(jwks_url) = jwks_url {
         user_pool = from.check("COGNITO_JWKS_URL", user_pool.with_jwks_url(&jwks_url))?;

@@ -54,10 +54,16 @@ enum Command {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // A missing file is no mistake; variables that are set already win over the file.
-    if let Err(error) = dotenvy::dotenv()
-        && !error.not_found()
-    {
-        return fail(BAD_CONFIGURATION, &format!(".env: {error}"));
+    match dotenvy::from_path(".env") {
+        // Its text is the line, which may hold a secret.
+        Err(dotenvy::Error::LineParse(..)) => {
+            return fail(
+                BAD_CONFIGURATION,
+                ".env: a line cannot be read; write NAME=value, and a value with spaces in quotes",
+            );
+        }
+        Err(error) if !error.not_found() => return fail(BAD_CONFIGURATION, &format!(".env: {error}")),
+        _ => {}
     }
     let config = match Config::from_variables(|name| std::env::var(name).ok()) {
         Ok(config) => config,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use cognito_auth::Stats;
-use http::{Method, StatusCode};
+use http::Method;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{
@@ -80,7 +80,7 @@ impl Default for Counters {
 impl Metrics {
     /// Counts a request. Routes are as they are declared and methods that no route has are one, so that callers cannot make
     /// more and more series.
-    pub fn request(&self, method: &Method, route: &str, status: StatusCode, elapsed: Duration) {
+    pub fn request(&self, method: &Method, route: &str, status: u16, elapsed: Duration) {
         let method = match *method {
             Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE => {
                 method.as_str()
@@ -91,7 +91,7 @@ impl Metrics {
         let labels = RouteLabels { method: method.to_owned(), route: route.to_owned() };
         self.0.durations.get_or_create(&labels).observe(elapsed.as_secs_f64());
         let RouteLabels { method, route } = labels;
-        self.0.requests.get_or_create(&RequestLabels { method, route, status: status.as_u16() }).inc();
+        self.0.requests.get_or_create(&RequestLabels { method, route, status }).inc();
     }
 
     /// Counts a call of DynamoDB.

@@ -16,7 +16,7 @@ use axum::{
 };
 use cognito_auth::AccessToken;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use tracing::{Instrument, debug, error, error_span, info};
+use tracing::{Instrument, Span, debug, error, error_span, info};
 use uuid::Uuid;
 
 use crate::{metrics::Metrics, models::owner::Owner, problem::Problem, rate_limit::RateLimit};
@@ -74,23 +74,45 @@ pub async fn observe(State(observer): State<Observer>, mut request: Request, nex
     let trace_id = trace_id(request.headers()).map(str::to_owned);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let route = route.as_ref().map_or("", MatchedPath::as_str);
     let context = RequestContext::default();
     request.extensions_mut().insert(context.clone());
 
     // Of the highest level, so that errors carry the request's id whatever `RUST_LOG` says.
     let span = error_span!("request", %request_id, trace_id);
-    let response = next.run(request).instrument(span.clone()).await;
-    let _entered = span.enter();
-    let mut response = finish(response, &request_id);
-    if let Some(limit) = context.0.rate_limit.get() {
+    let mut record = Record { observer, context, method, route, started, span, status: None };
+    let response = next.run(request).instrument(record.span.clone()).await;
+    let mut response = record.span.in_scope(|| finish(response, &request_id));
+    if let Some(limit) = record.context.0.rate_limit.get() {
         add_rate_limit(response.headers_mut(), *limit);
     }
-    let status = response.status();
-    let elapsed = started.elapsed();
-    observer.metrics.request(&method, route, status, elapsed);
-    log(&observer, &context, &method, route, status, elapsed.as_secs_f64() * 1000.0);
+    record.status = Some(response.status());
     response
+}
+
+/// What the log and the metrics say of a request, once it is over.
+struct Record {
+    observer: Observer,
+    context: RequestContext,
+    method: Method,
+    route: Option<MatchedPath>,
+    started: Instant,
+    span: Span,
+    /// Nothing if there was no answer, because the caller hung up before.
+    status: Option<StatusCode>,
+}
+
+/// No status of HTTP, but what others write down where the caller hung up before there was an answer.
+const CALLER_HUNG_UP: u16 = 499;
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let elapsed = self.started.elapsed();
+        let route = self.route.as_ref().map_or("", MatchedPath::as_str);
+        let status = self.status.map_or(CALLER_HUNG_UP, |status| status.as_u16());
+        self.observer.metrics.request(&self.method, route, status, elapsed);
+        let _entered = self.span.enter();
+        log(&self.observer, &self.context, &self.method, route, status, elapsed.as_secs_f64() * 1000.0);
+    }
 }
 
 /// Writes the body of a problem, logs its cause once, and names the request.
@@ -118,19 +140,11 @@ fn finish(mut response: Response, request_id: &str) -> Response {
     response
 }
 
-fn log(
-    observer: &Observer,
-    context: &RequestContext,
-    method: &Method,
-    route: &str,
-    status: StatusCode,
-    ms: f64,
-) {
+fn log(observer: &Observer, context: &RequestContext, method: &Method, route: &str, status: u16, ms: f64) {
     if !tracing::enabled!(tracing::Level::INFO) {
         return;
     }
     let duration_ms = (ms * 1000.0).round() / 1000.0;
-    let status = status.as_u16();
     match context.0.caller.get() {
         Some(token) => {
             let (user_pool, caller) = (token.user_pool_id(), observer.caller_hash(&Owner::of(token)));

@@ -172,7 +172,7 @@ impl ContentType {
     pub fn new(text: impl Into<String>) -> Result<Self, String> {
         let text = text.into();
         let (essence, parameter) = match text.split_once(';') {
-            Some((essence, parameter)) => (essence, Some(parameter.trim())),
+            Some((essence, parameter)) => (essence, Some(parameter.trim_start_matches(' '))),
             None => (text.as_str(), None),
         };
         let parts: Vec<_> = essence.split('/').collect();

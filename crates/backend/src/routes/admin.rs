@@ -5,7 +5,10 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{PageQuery, items};
+use super::{
+    PageQuery,
+    items::{self, IfMatchHeader},
+};
 use crate::{
     App,
     auth::{Admins, Caller, InGroup, ItemsRead, ItemsWrite},
@@ -56,14 +59,16 @@ pub async fn list_user_items(
 
 /// Remove a user's item and its attachments.
 #[utoipa::path(delete, path = "/admin/users/{sub}/items/{id}", tag = "administration",
-    params(("sub" = UserSub, Path), ("id" = ItemId, Path)), responses(
+    params(("sub" = UserSub, Path), ("id" = ItemId, Path), IfMatchHeader), responses(
     (status = NO_CONTENT, description = "The item and its attachments are gone"),
     (status = NOT_FOUND, body = ProblemBody, description = "The user has no such item"),
+    (status = PRECONDITION_FAILED, body = ProblemBody, description = "The item has another version by now"),
 ))]
 pub async fn delete_user_item(
     State(app): State<App>,
     admin: Caller<(InGroup<Admins>, ItemsWrite)>,
     Path((sub, id)): Path<(UserSub, ItemId)>,
+    if_match: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    items::remove(&app, &Owner::user(admin.user_pool_id(), &sub.0), id, &IfMatch::Absent).await
+    items::remove(app, Owner::user(admin.user_pool_id(), &sub.0), id, if_match).await
 }

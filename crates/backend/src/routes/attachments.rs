@@ -158,6 +158,8 @@ async fn reserve(
 }
 
 /// Gives back the places of attachments whose upload can no longer come. True if there were any.
+///
+/// An upload may begin until its URL expires, and is given as long again to end.
 async fn release_abandoned(app: &App, bucket: &Bucket, owner: &Owner, item: ItemId) -> Result<bool, Problem> {
     let records = app.store().attachments(owner, item).await?;
     let uploaded = bucket.uploaded(owner, item).await?;
@@ -165,8 +167,11 @@ async fn release_abandoned(app: &App, bucket: &Bucket, owner: &Owner, item: Item
     let now = Timestamp::now().instant();
     let mut released = false;
     for record in records {
-        let has_expired = record.created_at.instant() + lifetime < now;
-        if has_expired && !uploaded.contains(&record.id) {
+        let has_expired = record.created_at.instant() + 2 * lifetime < now;
+        if has_expired
+            && !uploaded.contains(&record.id)
+            && !bucket.is_uploaded(owner, item, record.id).await?
+        {
             released |= app.store().release_attachment(owner, item, record.id).await?;
         }
     }

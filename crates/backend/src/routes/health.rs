@@ -56,15 +56,11 @@ pub async fn check_liveness() -> Response {
     (status = SERVICE_UNAVAILABLE, body = Readiness, description = "A part does not work"),
 ))]
 pub async fn check_readiness(State(app): State<App>) -> Response {
-    let (keys, table) = match app.known_readiness() {
-        Some(known) => known,
-        None => {
-            let (keys, table) = tokio::join!(app.verifier().ready(), app.store().check());
-            let found = (part("keys", keys), part("table", table));
-            app.set_readiness(found);
-            found
-        }
+    let look = async {
+        let (keys, table) = tokio::join!(app.verifier().ready(), app.store().check());
+        (part("keys", keys), part("table", table))
     };
+    let (keys, table) = app.readiness(look).await;
     let both = [keys, table].iter().all(|part| *part == PartStatus::Ok);
     let (code, status) = if both {
         (StatusCode::OK, PartStatus::Ok)

@@ -5,6 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header, request::Parts};
+use tracing::Instrument;
 use utoipa::IntoParams;
 
 use super::{PageQuery, foreign_cursor};
@@ -190,7 +191,7 @@ pub async fn delete_item(
     Path(id): Path<ItemId>,
     if_match: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    remove(&app, caller.owner(), id, &if_match).await
+    remove(app, caller.owner().clone(), id, if_match).await
 }
 
 /// A page of an owner's items.
@@ -201,13 +202,20 @@ pub(super) async fn page(store: &Store, owner: &Owner, query: PageQuery) -> Resu
     Ok(Json(ItemPage { items: page.items, next_cursor: page.next.map(|cursor| cursor.encode(owner)) }))
 }
 
-/// Removes an owner's item, then its attachments. The item goes first, so that none can be added meanwhile.
+/// Removes an owner's item, then its attachments, also if the caller hangs up meanwhile: nobody would ask again for the files
+/// of an item that is gone.
 pub(super) async fn remove(
-    app: &App,
-    owner: &Owner,
+    app: App,
+    owner: Owner,
     id: ItemId,
-    if_match: &IfMatch,
+    if_match: IfMatch,
 ) -> Result<StatusCode, Problem> {
+    let removal = async move { remove_all(&app, &owner, id, &if_match).await };
+    tokio::spawn(removal.in_current_span()).await.map_err(Problem::internal)?
+}
+
+/// The item goes first, so that no attachment can be added meanwhile.
+async fn remove_all(app: &App, owner: &Owner, id: ItemId, if_match: &IfMatch) -> Result<StatusCode, Problem> {
     let store = app.store();
     let deleted = store.delete_item(owner, id, if_match).await?;
     if deleted == Deleted::Stale {

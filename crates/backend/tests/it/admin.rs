@@ -1,4 +1,4 @@
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use crate::support::TestApp;
 
@@ -17,6 +17,8 @@ async fn an_administrator_reads_and_removes_another_users_items() {
     assert_eq!(next["items"][0]["id"], id);
 
     let path = format!("/admin/users/{sub}/items/{id}");
+    let meant_another = app.admin().send(Method::DELETE, &path, &[("if-match", "\"7\"")], None).await;
+    assert_eq!(meant_another.status, StatusCode::PRECONDITION_FAILED);
     assert_eq!(app.admin().delete(&path).await.status, StatusCode::NO_CONTENT);
     assert_eq!(app.admin().delete(&path).await.status, StatusCode::NOT_FOUND);
     assert_eq!(alice.get(&format!("/items/{id}")).await.status, StatusCode::NOT_FOUND);

@@ -23,12 +23,15 @@ async fn a_write_whose_answer_is_lost_is_made_once_and_reported_as_made() {
     let replaced = alice.put(&path, "\"1\"", json!({"title": "two"})).await;
     assert_eq!((replaced.status, replaced.header("etag")), (StatusCode::OK, "\"2\""));
     lose();
+    let one_of = alice.put(&path, "\"1\", \"2\", \"3\"", json!({"title": "two again"})).await;
+    assert_eq!((one_of.status, one_of.header("etag")), (StatusCode::OK, "\"3\""));
+    lose();
     let changed = alice.patch(&path, json!({"title": "three"})).await;
-    assert_eq!((changed.status, changed.header("etag")), (StatusCode::OK, "\"3\""));
+    assert_eq!((changed.status, changed.header("etag")), (StatusCode::OK, "\"4\""));
     lose();
     let overwritten = alice.put(&path, "*", json!({"title": "four"})).await;
-    assert_eq!((overwritten.status, overwritten.header("etag")), (StatusCode::OK, "\"4\""));
-    assert_eq!(alice.get(&path).await.json()["version"], 4);
+    assert_eq!((overwritten.status, overwritten.header("etag")), (StatusCode::OK, "\"5\""));
+    assert_eq!(alice.get(&path).await.json()["version"], 5);
 
     lose();
     let key = [("idempotency-key", "key")];

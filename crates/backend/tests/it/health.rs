@@ -24,6 +24,18 @@ async fn readiness_names_the_part_that_does_not_work() {
 }
 
 #[tokio::test]
+async fn many_who_ask_at_once_are_one_load() {
+    let app = TestApp::start().await;
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let anonymous = app.anonymous();
+        asking.spawn(async move { anonymous.get("/health/ready").await.status });
+    }
+    assert!(asking.join_all().await.iter().all(|status| *status == StatusCode::OK));
+    assert_eq!(app.calls(), 1);
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_a_problem() {
     let app = TestApp::start().await;
     assert_eq!(app.anonymous().get("/nothing/here").await.status, StatusCode::NOT_FOUND);

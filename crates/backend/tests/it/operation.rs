@@ -1,5 +1,7 @@
 //! Limits, cross-origin requests, panics: what holds around every route.
 
+use std::time::{Duration, Instant};
+
 use axum::{Router, routing::get};
 use http::{Method, StatusCode};
 
@@ -49,6 +51,24 @@ async fn a_request_may_take_so_long() {
     let answer = app.user("alice").get("/items").await;
     assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "1"));
     assert!(answer.json()["detail"].as_str().unwrap().contains("1 s"));
+}
+
+#[tokio::test]
+async fn who_hangs_up_is_counted_and_their_removal_is_finished() {
+    let (app, proxy) = TestApp::with_faults(&[]).await;
+    let alice = app.user("alice");
+    let path = format!("/items/{}", alice.create_item("one").await);
+    proxy.set(Fault::Hang);
+    tokio::time::timeout(Duration::from_millis(300), alice.delete(&path)).await.unwrap_err();
+    let metrics = app.app.metrics().encode(&app.app.verifier().stats()).unwrap();
+    assert!(metrics.contains(r#"method="DELETE",route="/items/{id}",status="499""#), "{metrics}");
+
+    proxy.set(Fault::None);
+    let until = Instant::now() + Duration::from_secs(10);
+    while alice.get(&path).await.status != StatusCode::NOT_FOUND {
+        assert!(Instant::now() < until, "the item is still there");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]

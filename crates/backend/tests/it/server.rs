@@ -25,11 +25,15 @@ const NECESSARY: [(&str, &str); 3] = [
 
 #[test]
 fn every_mistake_in_the_configuration_is_listed_and_nothing_is_served() {
-    let output = run(&[], &[("BIND_ADDRESS", "nonsense"), ("LOG_FORMAT", "xml")]);
+    let urls = [("COGNITO_ISSUER", "nonsense"), ("COGNITO_JWKS_URL", "nonsense")];
+    let output =
+        run(&[], &[urls.as_slice(), &[("BIND_ADDRESS", "nonsense"), ("LOG_FORMAT", "xml")]].concat());
     assert_eq!(output.status.code(), Some(2));
     let errors = String::from_utf8(output.stderr).unwrap();
     let names = [
         "COGNITO_USER_POOL_ID",
+        "COGNITO_ISSUER",
+        "COGNITO_JWKS_URL",
         "COGNITO_APP_CLIENT_ID",
         "DYNAMODB_TABLE_NAME",
         "BIND_ADDRESS",

@@ -14,6 +14,17 @@ struct Served {
     task: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
+/// A port that stays free while nothing listens there: below those that the system gives to outgoing connections.
+async fn lasting_port() -> u16 {
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    for port in first..32_000 {
+        if TcpListener::bind(("127.0.0.1", port)).await.is_ok() {
+            return port;
+        }
+    }
+    panic!("no port from {first} on is free");
+}
+
 async fn serve_pool(path: Option<&Path>, port: u16) -> Served {
     let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
     let origin = format!("http://localhost:{}", listener.local_addr().unwrap().port());
@@ -57,10 +68,10 @@ pub(crate) async fn sign_in(http: &reqwest::Client, origin: &str) -> serde_json:
 async fn users_keys_sessions_and_secrets_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pool/pool.sqlite3");
-    let served = serve_pool(Some(&file), 0).await;
+    let port = lasting_port().await;
+    let served = serve_pool(Some(&file), port).await;
     let http = http();
     let tokens = sign_in(&http, &served.origin).await;
-    let port = served.origin.rsplit(':').next().unwrap().parse().unwrap();
     let jwks = format!("{}/us-east-1_LocalPool/.well-known/jwks.json", served.origin);
     let keys = http.get(&jwks).send().await.unwrap().text().await.unwrap();
     served.stop.send(()).unwrap();

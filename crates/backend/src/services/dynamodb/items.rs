@@ -291,9 +291,9 @@ impl Update {
             Some(None) => expression.push_str(" REMOVE description"),
             None => {}
         }
-        // Where no version is asked for, nothing else would keep a retry from being made twice.
-        let condition =
-            condition.unwrap_or_else(|| "attribute_exists(pk) AND NOT :write IN (w0, w1, w2, w3)".to_owned());
+        // The versions alone would not keep a retry from being made twice: none may be named, or the next one too.
+        let condition = condition.unwrap_or_else(|| "attribute_exists(pk)".to_owned());
+        let condition = format!("{condition} AND NOT :write IN (w0, w1, w2, w3)");
         Ok(Self { expression, condition, values })
     }
 }
