@@ -71,16 +71,13 @@ async fn connect(
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let upload = pass(from_client, to_server, |bytes| {
-        is_due(&cuts, |cut| matches!(cut, Cut::Upload(n) if bytes >= n))
+        is_due(&cuts, &done, |cut| matches!(cut, Cut::Upload(n) if bytes >= n))
     });
     let download = pass(from_server, to_client, |bytes| {
-        is_due(&cuts, |cut| matches!(cut, Cut::Download(n) if bytes >= n))
+        is_due(&cuts, &done, |cut| matches!(cut, Cut::Download(n) if bytes >= n))
     });
     // Whichever is cut takes the other with it: dropping both halves closes the sockets.
-    let was_cut = tokio::select! { cut = upload => cut, cut = download => cut };
-    if was_cut {
-        done.fetch_add(1, Ordering::SeqCst);
-    }
+    tokio::select! { () = upload => (), () = download => () }
 }
 
 async fn has_mark(client: &TcpStream, mark: &str) -> bool {
@@ -89,28 +86,26 @@ async fn has_mark(client: &TcpStream, mark: &str) -> bool {
     String::from_utf8_lossy(&head[..length]).contains(mark)
 }
 
-/// Whether the next cut is to be made now; if so it is taken off the list.
-fn is_due(cuts: &Mutex<VecDeque<Cut>>, matches: impl Fn(Cut) -> bool) -> bool {
+/// Whether the next cut is to be made now; if so it is taken off the list, and counted before the client can notice it.
+fn is_due(cuts: &Mutex<VecDeque<Cut>>, done: &AtomicUsize, matches: impl Fn(Cut) -> bool) -> bool {
     let mut cuts = cuts.lock().unwrap();
     let due = cuts.front().is_some_and(|cut| matches(*cut));
     if due {
         cuts.pop_front();
+        done.fetch_add(1, Ordering::SeqCst);
     }
     due
 }
 
-/// True if it ended by a cut.
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, is_due: impl Fn(usize) -> bool) -> bool {
+/// Ends at the end of the stream, at an error, or by a cut.
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, is_due: impl Fn(usize) -> bool) {
     let mut buffer = vec![0; 64 * 1024];
     let mut passed = 0;
     loop {
-        let Ok(read) = from.read(&mut buffer).await else { return false };
+        let Ok(read) = from.read(&mut buffer).await else { return };
         passed += read;
-        if is_due(passed) {
-            return true;
-        }
-        if read == 0 || to.write_all(&buffer[..read]).await.is_err() {
-            return false;
+        if is_due(passed) || read == 0 || to.write_all(&buffer[..read]).await.is_err() {
+            return;
         }
     }
 }
