@@ -168,18 +168,19 @@ impl Filename {
 }
 
 impl ContentType {
-    /// A media type of at most 127 characters, without parameters but `charset`.
+    /// A media type of at most 127 characters, without parameters but `charset`. White space may stand only before that,
+    /// and once: it goes into a signed header, where any other would be normalized away.
     pub fn new(text: impl Into<String>) -> Result<Self, String> {
         let text = text.into();
         let (essence, parameter) = match text.split_once(';') {
-            Some((essence, parameter)) => (essence, Some(parameter.trim_start_matches(' '))),
+            Some((essence, parameter)) => (essence, Some(parameter.strip_prefix(' ').unwrap_or(parameter))),
             None => (text.as_str(), None),
         };
         let parts: Vec<_> = essence.split('/').collect();
         let is_media_type = parts.len() == 2 && parts.iter().all(|part| is_token(part));
         let is_charset = parameter.is_none_or(|p| p.strip_prefix("charset=").is_some_and(is_token));
         if text.len() > 127 || !is_media_type || !is_charset {
-            return Err("must be a media type such as `image/png`".into());
+            return Err("must be a media type such as `image/png` or `text/plain; charset=utf-8`".into());
         }
         Ok(Self(text))
     }
@@ -232,7 +233,7 @@ parsed_string!(
     ContentType,
     3,
     127,
-    r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+(; *charset=[!#$%&'*+.^_`|~0-9A-Za-z-]+ *)?$"
+    r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+(; ?charset=[!#$%&'*+.^_`|~0-9A-Za-z-]+)?$"
 );
 
 #[cfg(test)]
@@ -259,10 +260,53 @@ mod tests {
 
     #[test]
     fn a_content_type_is_a_media_type() {
-        assert!(ContentType::new("image/png").is_ok());
-        assert!(ContentType::new("text/plain; charset=utf-8").is_ok());
+        for text in ["image/png", "text/plain;charset=utf-8", "text/plain; charset=utf-8"] {
+            assert!(ContentType::new(text).is_ok(), "{text:?}");
+        }
         for text in ["", "png", "image/", "/png", "a/b/c", "text/html\r\nx: y", "a b/c", "a/b; x=y"] {
             assert!(ContentType::new(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_documented_patterns_are_the_rules() {
+        fn validator<T: utoipa::PartialSchema>() -> jsonschema::Validator {
+            jsonschema::draft202012::new(&serde_json::to_value(T::schema()).unwrap()).unwrap()
+        }
+        let documented = validator::<ContentType>();
+        let long = format!("a/{}", "b".repeat(126));
+        for text in [
+            "a/b",
+            "a/b;charset=c",
+            "a/b; charset=c",
+            "a/b;  charset=c",
+            "a/b; charset=c ",
+            "a/b ;charset=c",
+            " a/b",
+        ]
+        .into_iter()
+        .chain([
+            "a/b ",
+            "a/b;",
+            "a/b;x=y",
+            "a/b; charset=",
+            "a/b;\tcharset=c",
+            "a/b;CHARSET=c",
+            "a",
+            "",
+            "a/b/c",
+        ])
+        .chain(["a/b;charset=c;charset=d", "a/b\n", "ä/b", &long[..127], &long])
+        {
+            assert_eq!(documented.is_valid(&text.into()), ContentType::new(text).is_ok(), "{text:?}");
+        }
+        let documented = validator::<Filename>();
+        for text in
+            ["a", ".", "..", "...", ".a", "a/b", "a\\b", "", " ", "a\n", "\u{7f}", "\u{85}", "ä", "日本.pdf"]
+                .into_iter()
+                .chain([&*"ü".repeat(255), &"ü".repeat(256)])
+        {
+            assert_eq!(documented.is_valid(&text.into()), Filename::new(text).is_ok(), "{text:?}");
         }
     }
 }
