@@ -3,7 +3,7 @@
 
 FROM rust:1.95.0-slim-bookworm AS chef
 WORKDIR /src
-RUN cargo install --locked cargo-chef@0.1.78
+RUN cargo install --locked cargo-auditable@0.7.7 cargo-chef@0.1.78
 
 FROM chef AS planner
 COPY . .
@@ -16,7 +16,8 @@ RUN cargo chef cook --release --locked --package backend --package backend-lambd
 
 FROM dependencies AS build
 COPY . .
-RUN cargo build --release --locked --package backend --package backend-lambda
+# The binaries carry the list of their crates, for whoever scans an image or lists what is in it.
+RUN cargo auditable build --release --locked --package backend --package backend-lambda
 
 FROM gcr.io/distroless/cc-debian12:nonroot AS runtime
 LABEL org.opencontainers.image.licenses="MIT OR Apache-2.0"

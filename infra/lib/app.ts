@@ -16,8 +16,8 @@ export function buildApp(app: App): App {
   const service = new ServiceStack(app, 'Service', { config, identity, data, stackName: stackName('service') });
   new ObservabilityStack(app, 'Observability', { config, identity, data, service, stackName: stackName('observability') });
   if (config.githubRepository !== undefined) {
-    const { githubRepository, stage } = config;
-    new DeliveryStack(app, 'Delivery', { githubRepository, stage, stackName: stackName('delivery') });
+    const { githubRepository, githubOidcProvider, stage } = config;
+    new DeliveryStack(app, 'Delivery', { githubRepository, githubOidcProvider, stage, stackName: stackName('delivery') });
   }
   Tags.of(app).add('application', 'backend');
   Tags.of(app).add('stage', config.stage);

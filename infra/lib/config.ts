@@ -20,6 +20,8 @@ export interface Config {
   readonly alarmEmail: string | undefined;
   /** `owner/name` whose workflows may deploy here. */
   readonly githubRepository: string | undefined;
+  /** An account can hold one provider of GitHub's tokens: this stack's, or one that was there before. */
+  readonly githubOidcProvider: 'new' | 'existing';
 }
 
 /** Reads the CDK context; throws one error that lists every mistake. */
@@ -38,6 +40,7 @@ export function readConfig(node: Node): Config {
     retainData: (context.oneOf('retainData', ['true', 'false']) ?? 'true') === 'true',
     alarmEmail: context.matching('alarmEmail', /^[^@\s]+@[^@\s]+$/, 'an e-mail address'),
     githubRepository: context.matching('githubRepository', /^[\w.-]+(@\d+)?\/[\w.-]+(@\d+)?$/, '<owner>/<name>, with ids <owner>@<id>/<name>@<id>'),
+    githubOidcProvider: context.oneOf('githubOidcProvider', ['new', 'existing']) ?? 'new',
   };
   if (config.compute === 'fargate' && config.domain === undefined) {
     context.mistakes.push('compute=fargate needs domainName and hostedZoneId: a load balancer has no TLS certificate of its own');

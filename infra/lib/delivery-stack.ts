@@ -2,27 +2,25 @@ import { ArnFormat, Aws, CfnOutput, DefaultStackSynthesizer, Duration, RemovalPo
 import * as ecr from 'aws-cdk-lib/aws-ecr';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
+import type { Config } from './config.ts';
 import { IMAGE_NAMES } from './image.ts';
 
 const GITHUB = 'token.actions.githubusercontent.com';
 
 export interface DeliveryStackProps extends StackProps {
   readonly githubRepository: string;
+  readonly githubOidcProvider: Config['githubOidcProvider'];
   readonly stage: string;
 }
 
 /** What a release needs in an account: the images' repositories, and a role that only the stage's GitHub environment can take. */
 export class DeliveryStack extends Stack {
-  constructor(scope: Construct, id: string, { githubRepository, stage, ...props }: DeliveryStackProps) {
+  constructor(scope: Construct, id: string, { githubRepository, githubOidcProvider, stage, ...props }: DeliveryStackProps) {
     super(scope, id, props);
-    const provider = new iam.OidcProviderNative(this, 'GitHub', {
-      url: `https://${GITHUB}`,
-      clientIds: ['sts.amazonaws.com'],
-    });
     const role = new iam.Role(this, 'Role', {
       description: `Deploys ${githubRepository} to ${stage}.`,
       maxSessionDuration: Duration.hours(1),
-      assumedBy: new iam.WebIdentityPrincipal(provider.oidcProviderArn, {
+      assumedBy: new iam.WebIdentityPrincipal(this.#oidcProviderArn(githubOidcProvider), {
         StringEquals: {
           [`${GITHUB}:aud`]: 'sts.amazonaws.com',
           [`${GITHUB}:sub`]: `repo:${githubRepository}:environment:${stage}`,
@@ -37,6 +35,13 @@ export class DeliveryStack extends Stack {
       reason: 'ecr:GetAuthorizationToken knows no resource; pushing and pulling are limited to the two repositories.',
     });
     new CfnOutput(this, 'DeployRoleArn', { value: role.roleArn });
+  }
+
+  #oidcProviderArn(provider: Config['githubOidcProvider']): string {
+    if (provider === 'existing') {
+      return this.formatArn({ service: 'iam', region: '', resource: 'oidc-provider', resourceName: GITHUB });
+    }
+    return new iam.OidcProviderNative(this, 'GitHub', { url: `https://${GITHUB}`, clientIds: ['sts.amazonaws.com'] }).oidcProviderArn;
   }
 
   #mayPushImages(role: iam.Role): void {

@@ -1,8 +1,9 @@
 import { Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
+import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway';
 import * as apigateway from 'aws-cdk-lib/aws-apigatewayv2';
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import * as acm from 'aws-cdk-lib/aws-certificatemanager';
-import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
@@ -17,6 +18,24 @@ import type { Backend, BackendProps } from './service-stack.ts';
 
 /** Requests a second over all callers, and how many may come at once: what an attack can make this account pay. */
 const THROTTLE = { rateLimit: 1000, burstLimit: 2000 };
+
+/**
+ * A line of the gateway's log. Paths are not in it: an administrator's name users by their `sub`.
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html
+ */
+const ACCESS_LOG = {
+  requestId: '$context.requestId',
+  time: '$context.requestTime',
+  ip: '$context.identity.sourceIp',
+  method: '$context.httpMethod',
+  status: '$context.status',
+  integrationStatus: '$context.integrationStatus',
+  latency: '$context.responseLatency',
+  error: '$context.error.message',
+};
+
+/** A 429 for which no function was called, unlike the 429 of the backend's own limit for a caller. */
+const TURNED_AWAY = '{ $.status = "429" && $.integrationStatus = "-" }';
 
 /** The backend as a function behind an HTTP API, which costs nothing at rest. */
 export class LambdaBackend extends Construct implements Backend {
@@ -39,7 +58,8 @@ export class LambdaBackend extends Construct implements Backend {
     this.publicUrl = config.domain ? `https://${config.domain.name}` : api.apiEndpoint;
     const handler = this.#function(props);
     this.#route(api, handler);
-    const stage = this.#stage(api);
+    const accessLogs = this.#logs('AccessLogs');
+    const stage = this.#stage(api, accessLogs);
     if (config.domain !== undefined) {
       this.#alias(api, stage, config.domain);
     }
@@ -47,7 +67,15 @@ export class LambdaBackend extends Construct implements Backend {
     this.requests = stage.metricCount({ ...minute, statistic: 'Sum' });
     this.serverErrors = stage.metricServerError({ ...minute, statistic: 'Sum' });
     this.latencyP99 = stage.metricLatency({ ...minute, statistic: 'p99' });
-    this.rejected = handler.metricThrottles({ ...minute, statistic: 'Sum' });
+    this.rejected = new cloudwatch.MathExpression({
+      label: 'requests turned away by gateway or function',
+      expression: 'FILL(gateway, 0) + FILL(function, 0)',
+      usingMetrics: {
+        gateway: this.#turnedAway(config, accessLogs).metric({ ...minute, statistic: 'Sum' }),
+        function: handler.metricThrottles({ ...minute, statistic: 'Sum' }),
+      },
+      ...minute,
+    });
   }
 
   #logs(id: string): logs.LogGroup {
@@ -92,14 +120,24 @@ export class LambdaBackend extends Construct implements Backend {
     });
   }
 
-  #stage(api: apigateway.HttpApi): apigateway.HttpStage {
+  #turnedAway(config: Config, logGroup: logs.LogGroup): logs.MetricFilter {
+    return new logs.MetricFilter(this, 'TurnedAway', {
+      logGroup,
+      filterPattern: logs.FilterPattern.literal(TURNED_AWAY),
+      metricNamespace: `Backend/${config.stage}`,
+      metricName: 'TurnedAway',
+    });
+  }
+
+  #stage(api: apigateway.HttpApi, accessLogs: logs.LogGroup): apigateway.HttpStage {
     return new apigateway.HttpStage(this, 'Stage', {
       httpApi: api,
       stageName: '$default',
       autoDeploy: true,
       throttle: THROTTLE,
       accessLogSettings: {
-        destination: new apigateway.LogGroupLogDestination(this.#logs('AccessLogs')),
+        destination: new apigateway.LogGroupLogDestination(accessLogs),
+        format: AccessLogFormat.custom(JSON.stringify(ACCESS_LOG)),
       },
     });
   }

@@ -92,7 +92,7 @@ export class ObservabilityStack extends Stack {
       evaluationPeriods: 5,
       datapointsToAlarm: 3,
     });
-    this.#alarm('Rejected', 'Requests find no capacity: raise the concurrency or the number of tasks.', {
+    this.#alarm('Rejected', 'Requests find no capacity: raise the throttle of the gateway, the concurrency of the function or the number of tasks.', {
       metric: backend.rejected,
       threshold: 0,
       evaluationPeriods: 5,

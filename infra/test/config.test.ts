@@ -12,13 +12,14 @@ test('every mistake in the context is listed, with its name', () => {
     imageDigest: 'latest',
     natGateways: '0',
     retainData: 'perhaps',
+    githubOidcProvider: 'other',
     hostedZoneId: 'Z0123456789ABCDEFGHIJ',
   };
   assert.throws(() => appWith(wrong), (error: Error) => {
     for (const name of Object.keys(wrong)) {
       assert.match(error.message, new RegExp(`\\b${name}\\b`));
     }
-    assert.match(error.message, /9 mistake/);
+    assert.match(error.message, /10 mistake/);
     return true;
   });
 });

@@ -52,6 +52,17 @@ test('the subject may hold the ids of owner and repository, as GitHub\'s tokens 
   assert.match(JSON.stringify(Template.fromStack(delivery).toJSON()), /"repo:example@1\/backend@2:environment:staging"/);
 });
 
+test('a provider of GitHub\'s tokens that the account has already is used', () => {
+  const delivery = appWith({ ...DEPLOYMENTS.release, githubOidcProvider: 'existing' }).node.findChild('Delivery') as Stack;
+  const existing = Template.fromStack(delivery);
+  existing.resourceCountIs('AWS::IAM::OIDCProvider', 0);
+  template.resourceCountIs('AWS::IAM::OIDCProvider', 1);
+  const [role] = Object.values(existing.findResources('AWS::IAM::Role'));
+  const { Federated } = role?.['Properties'].AssumeRolePolicyDocument.Statement[0].Principal;
+  const arn = ['arn:', { Ref: 'AWS::Partition' }, ':iam::', { Ref: 'AWS::AccountId' }, `:oidc-provider/${GITHUB}`];
+  assert.deepEqual(Federated, { 'Fn::Join': ['', arn] });
+});
+
 test('without a repository there is no such role', () => {
   const { githubRepository: _, ...context } = DEPLOYMENTS.release;
   assert.equal(appWith(context).node.tryFindChild('Delivery'), undefined);

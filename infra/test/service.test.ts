@@ -100,6 +100,22 @@ test('lambda: what an attack can make the account pay is bounded', () => {
   });
 });
 
+test('lambda: what the gateway turns away is told from the backend\'s own limit, and is in the alarm', () => {
+  const [stage] = Object.values(lambda.findResources('AWS::ApiGatewayV2::Stage'));
+  const line = JSON.parse(stage?.['Properties'].AccessLogSettings.Format);
+  assert.equal(line.status, '$context.status');
+  assert.equal(line.integrationStatus, '$context.integrationStatus');
+  assert.doesNotMatch(JSON.stringify(line), /context\.(path|resourcePath|routeKey)/);
+  const [filter] = Object.values(lambda.findResources('AWS::Logs::MetricFilter'));
+  assert.equal(filter?.['Properties'].FilterPattern, '{ $.status = "429" && $.integrationStatus = "-" }');
+  assert.deepEqual(filter?.['Properties'].LogGroupName, { Ref: stage?.['Properties'].AccessLogSettings.DestinationArn['Fn::GetAtt'][0] });
+  const [{ MetricName, MetricNamespace }] = filter?.['Properties'].MetricTransformations;
+  const metric = { MetricStat: { Metric: { MetricName, Namespace: MetricNamespace } } };
+  templateOf('lambda', 'Observability').hasResourceProperties('AWS::CloudWatch::Alarm', {
+    Metrics: Match.arrayWith([Match.objectLike(metric)]),
+  });
+});
+
 test('lambda: with a domain, the API answers at no other address', () => {
   release.hasResourceProperties('AWS::ApiGatewayV2::Api', { DisableExecuteApiEndpoint: true });
   release.hasResourceProperties('AWS::Route53::RecordSet', { Name: 'api.example.com.', Type: 'A' });

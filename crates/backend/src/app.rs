@@ -200,7 +200,7 @@ impl App {
                 .layer(set(header::REFERRER_POLICY, "no-referrer"))
                 .layer(set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
                 .option_layer(cors(config))
-                .layer(CatchPanicLayer::custom(answer_panic))
+                .layer(CatchPanicLayer::custom(|_| Problem::panicked().into_response()))
                 .layer(DefaultBodyLimit::max(config.limits.body_bytes)),
         )
     }
@@ -284,10 +284,4 @@ async fn limit(
             Problem::unavailable(detail, 1).into_response()
         }
     }
-}
-
-fn answer_panic(panic: Box<dyn std::any::Any + Send>) -> Response {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-    Problem::internal(format!("a handler panicked: {text}")).into_response()
 }

@@ -148,11 +148,13 @@ impl Problem {
 
     /// 500 whose cause goes to the log only.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "The server made a mistake. It was logged under this request's id.",
-        )
-        .cause(cause)
+        Self::panicked().cause(cause)
+    }
+
+    /// 500 for a panic, which [`crate::logging`] has logged where it happened.
+    pub fn panicked() -> Self {
+        let detail = "The server made a mistake. It was logged under this request's id.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     }
 
     /// 503 that asks to come back after `seconds`.

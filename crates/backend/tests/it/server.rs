@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -139,49 +139,84 @@ async fn stopping_under_load_fails_no_request() {
 
 #[tokio::test]
 async fn the_log_has_a_line_a_request_and_no_secret() {
-    let server = Server::start(&[("RUST_LOG", "trace"), ("LOG_FORMAT", "json")]).await;
-    let client = Client::new();
-    let url = |path: &str| format!("{}{path}", server.url);
-    let token = server.pool.user("wonderland-alice").claim("email", json!("alice@example.com"));
-    let token = token.scope("items/read").scope("items/write").access_token();
-    let get = |path: String| client.get(path).bearer_auth(&token).send();
+    let mut server = Server::start(&[("RUST_LOG", "trace"), ("LOG_FORMAT", "json")]).await;
+    let named = |name: &str| {
+        let user = server.pool.user(name).claim("email", json!("alice@example.com"));
+        user.scope("items/read").scope("items/write")
+    };
+    let token = named("wonderland-alice").access_token();
+    let admin = named("wonderland-queen").in_group("admins").access_token();
+    let refused = [format!("{token}x"), named("wonderland-hatter").expired().access_token()];
+    let (client, url) = (Client::new(), server.url.clone());
+    let request = |method: &str, path: &str, token: &str| {
+        client.request(method.parse().unwrap(), format!("{url}{path}")).bearer_auth(token)
+    };
+    let send = async |request: RequestBuilder| -> Value {
+        request.send().await.unwrap().json().await.unwrap_or_default()
+    };
+    let id = |created: &Value| created["id"].as_str().unwrap().to_owned();
 
-    let me: Value = get(url("/users/me")).await.unwrap().json().await.unwrap();
-    let body = json!({"title": "secret-title", "description": "secret-description"});
-    let created =
-        client.post(url("/items")).bearer_auth(&token).json(&body).header("x-request-id", "the-create");
-    let created = created.header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
-    let item: Value = created.send().await.unwrap().json().await.unwrap();
-    let item = format!("/items/{}", item["id"].as_str().unwrap());
-    get(url(&item)).await.unwrap();
-    get(url("/items?limit=1&cursor=secret-cursor")).await.unwrap();
+    let document = send(client.get(format!("{url}/openapi.json"))).await;
+    for path in ["/health/live", "/health/ready", "/.well-known/oauth-protected-resource"] {
+        send(client.get(format!("{url}{path}"))).await;
+    }
+    let me = send(request("GET", "/users/me", &token)).await;
     let profile = json!({"display_name": "secret-name"});
-    client.put(url("/users/me/profile")).bearer_auth(&token).json(&profile).send().await.unwrap();
+    send(request("PUT", "/users/me/profile", &token).json(&profile)).await;
+    for method in ["GET", "DELETE"] {
+        send(request(method, "/users/me/profile", &token)).await;
+    }
+
+    let new = json!({"title": "secret-title", "description": "secret-description"});
+    let create = request("POST", "/items", &token).json(&new).header("idempotency-key", "secret-key");
+    let create = create.header("x-request-id", "the-create");
+    let create = create.header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    let item = format!("/items/{}", id(&send(create).await));
+    for path in ["/items?limit=1", "/items?limit=1&cursor=secret-cursor", &item] {
+        send(request("GET", path, &token)).await;
+    }
+    send(request("PUT", &item, &token).json(&new).header("if-match", "*")).await;
+    send(request("PATCH", &item, &token).json(&json!({"description": "secret-other"}))).await;
+    send(request("PATCH", &item, &token).json(&json!({"secret-member": "secret-value"}))).await;
+
     let file = json!({"filename": "secret-file", "content_type": "text/plain", "size": 1});
-    let files = client.post(url(&format!("{item}/attachments"))).bearer_auth(&token).json(&file);
-    let attachment: Value = files.send().await.unwrap().json().await.unwrap();
+    let attachment = send(request("POST", &format!("{item}/attachments"), &token).json(&file)).await;
     let upload = attachment["upload"]["url"].as_str().unwrap();
-    let signature = upload.split("X-Amz-Signature=").nth(1).unwrap().split('&').next().unwrap();
     client.put(upload).header("content-type", "text/plain").body("x").send().await.unwrap();
-    get(url(&format!("{item}/attachments/{}", attachment["id"].as_str().unwrap()))).await.unwrap();
-    client.delete(url(&item)).bearer_auth(&token).send().await.unwrap();
-    client.get(url("/users/me")).bearer_auth(format!("{token}x")).send().await.unwrap();
-    client
-        .get(url("/users/me"))
-        .bearer_auth(server.pool.user("x").expired().access_token())
-        .send()
-        .await
-        .unwrap();
+    send(request("GET", &format!("{item}/attachments"), &token)).await;
+    let attachment = format!("{item}/attachments/{}", id(&attachment));
+    let shown = send(request("GET", &attachment, &token)).await;
+    let signatures = [upload, shown["download"]["url"].as_str().unwrap()]
+        .map(|url| url.split("X-Amz-Signature=").nth(1).unwrap().split('&').next().unwrap());
+    send(request("DELETE", &attachment, &token)).await;
+    send(request("DELETE", &item, &token)).await;
+
+    let items = format!("/admin/users/{}/items", me["sub"].as_str().unwrap());
+    send(request("GET", &items, &admin)).await;
+    let item = id(&send(request("POST", "/items", &token).json(&new)).await);
+    send(request("DELETE", &format!("{items}/{item}"), &admin)).await;
+    for token in &refused {
+        send(request("GET", "/users/me", token)).await;
+    }
+    server.stop_dynamodb();
+    send(request("POST", "/items", &token).json(&new).header("x-request-id", "the-failure")).await;
 
     server.terminate();
     let (_, log) = server.wait();
-    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
     let requests: Vec<_> = lines.iter().filter(|line| line["message"] == "request").collect();
-    assert!(requests.len() >= 11, "{log}");
-    let create = requests
-        .iter()
-        .find(|line| line["span"]["request_id"] == "the-create")
-        .expect("the create is logged");
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for method in operations.as_object().unwrap().keys() {
+            let is_it = |line: &&&Value| line["route"] == **path && line["method"] == *method.to_uppercase();
+            let done = requests.iter().filter(is_it).any(|line| line["status"].as_u64() < Some(300));
+            assert!(done, "{method} {path} is not in\n{log}");
+        }
+    }
+    let [create] =
+        *requests.iter().filter(|line| line["span"]["request_id"] == "the-create").collect::<Vec<_>>()
+    else {
+        panic!("the create has not one line in\n{log}");
+    };
     assert_eq!(
         (&create["method"], &create["route"], &create["status"]),
         (&json!("POST"), &json!("/items"), &json!(201))
@@ -189,15 +224,16 @@ async fn the_log_has_a_line_a_request_and_no_secret() {
     assert_eq!(create["span"]["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_eq!(create["user_pool"], server_pool_id());
     assert!(create["caller"].is_string() && create["duration_ms"].is_number());
-    let secrets = [
-        &token,
-        token.rsplit('.').next().unwrap(),
-        signature,
-        me["sub"].as_str().unwrap(),
-        "wonderland-alice",
-        "alice@example.com",
-        "secret-",
-    ];
+    let failures: Vec<_> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    assert_eq!(failures[0]["span"]["request_id"], "the-failure");
+    assert!(failures[0]["cause"].as_str().is_some_and(|cause| !cause.is_empty()));
+
+    let mut secrets = vec![me["sub"].as_str().unwrap(), "wonderland-", "alice@example.com", "secret-"];
+    secrets.extend(signatures);
+    for token in refused.iter().chain([&token, &admin]) {
+        secrets.extend(token.split('.'));
+    }
     for secret in secrets {
         let leak = log.lines().find(|line| line.contains(secret));
         assert_eq!(leak, None, "{secret} is logged");

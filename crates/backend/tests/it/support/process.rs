@@ -1,7 +1,7 @@
 use std::{
-    io::Read,
+    io::{self, Read},
     net::TcpListener,
-    process::{Child, Command, ExitStatus, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output},
     time::{Duration, Instant},
 };
 
@@ -18,7 +18,7 @@ pub(crate) struct Server {
     process: Child,
     output: Option<std::thread::JoinHandle<String>>,
     _jwks: JwksServer,
-    _dynamodb: LocalDynamoDb,
+    dynamodb: Option<LocalDynamoDb>,
     _s3: LocalS3,
 }
 
@@ -46,17 +46,18 @@ impl Server {
             ("AWS_REGION", REGION),
         ];
         let mut command = backend();
-        command.envs(necessary).envs(variables.iter().copied()).stdout(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        let mut stdout = process.stdout.take().unwrap();
+        let (mut reader, writer) = io::pipe().unwrap();
+        command.envs(necessary).envs(variables.iter().copied());
+        let process = command.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
+        drop(command); // It holds the pipe open.
         let output = std::thread::spawn(move || {
             let mut text = String::new();
-            let _ = stdout.read_to_string(&mut text);
+            let _ = reader.read_to_string(&mut text);
             text
         });
         let url = format!("http://{address}");
-        let mut server =
-            Self { pool, url, process, output: Some(output), _jwks: jwks, _dynamodb: dynamodb, _s3: s3 };
+        let (output, dynamodb) = (Some(output), Some(dynamodb));
+        let mut server = Self { pool, url, process, output, _jwks: jwks, dynamodb, _s3: s3 };
         server.wait_until_ready().await;
         server
     }
@@ -80,12 +81,17 @@ impl Server {
         self.pool.user(name).scope("items/read").scope("items/write").access_token()
     }
 
+    /// From here on, its DynamoDB accepts no connection.
+    pub(crate) fn stop_dynamodb(&mut self) {
+        self.dynamodb = None;
+    }
+
     pub(crate) fn terminate(&self) {
         let status = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
 
-    /// Waits for its end; how it ended, and all that it logged.
+    /// Waits for its end; how it ended, and all that it wrote to standard output and standard error.
     pub(crate) fn wait(mut self) -> (ExitStatus, String) {
         let status = self.process.wait().unwrap();
         (status, self.output.take().unwrap().join().unwrap())
