@@ -41,7 +41,12 @@ export class DeliveryStack extends Stack {
     if (provider === 'existing') {
       return this.formatArn({ service: 'iam', region: '', resource: 'oidc-provider', resourceName: GITHUB });
     }
-    return new iam.OidcProviderNative(this, 'GitHub', { url: `https://${GITHUB}`, clientIds: ['sts.amazonaws.com'] }).oidcProviderArn;
+    const made = new iam.OidcProviderNative(this, 'GitHub', {
+      url: `https://${GITHUB}`,
+      clientIds: ['sts.amazonaws.com'],
+      removalPolicy: RemovalPolicy.RETAIN, // Other roles of the account may trust it by then.
+    });
+    return made.oidcProviderArn;
   }
 
   #mayPushImages(role: iam.Role): void {

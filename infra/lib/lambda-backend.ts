@@ -32,9 +32,13 @@ const ACCESS_LOG = {
   integrationStatus: '$context.integrationStatus',
   latency: '$context.responseLatency',
   error: '$context.error.message',
+  integrationError: '$context.integrationErrorMessage',
 };
 
-/** A 429 for which no function was called, unlike the 429 of the backend's own limit for a caller. */
+/**
+ * A 429 for which no function was called, unlike the 429 of the backend's own limit for a caller. A lower bound: in a flood of them the
+ * gateway may log only some.
+ */
 const TURNED_AWAY = '{ $.status = "429" && $.integrationStatus = "-" }';
 
 /** The backend as a function behind an HTTP API, which costs nothing at rest. */
@@ -126,6 +130,7 @@ export class LambdaBackend extends Construct implements Backend {
       filterPattern: logs.FilterPattern.literal(TURNED_AWAY),
       metricNamespace: `Backend/${config.stage}`,
       metricName: 'TurnedAway',
+      defaultValue: 0, // Else the metric would not exist before the first.
     });
   }
 

@@ -92,10 +92,11 @@ export class ObservabilityStack extends Stack {
       evaluationPeriods: 5,
       datapointsToAlarm: 3,
     });
-    this.#alarm('Rejected', 'Requests find no capacity: raise the throttle of the gateway, the concurrency of the function or the number of tasks.', {
+    // Ten minutes are looked at: what is counted in a log arrives late.
+    this.#alarm('Rejected', 'Requests find no capacity: see whether it is an attack; if not, raise what was too small for them.', {
       metric: backend.rejected,
       threshold: 0,
-      evaluationPeriods: 5,
+      evaluationPeriods: 10,
       datapointsToAlarm: 3,
     });
   }

@@ -1,7 +1,8 @@
 //! The log: a line an event on standard output, for people or for log collectors.
 
 use std::{
-    io::IsTerminal,
+    backtrace::{Backtrace, BacktraceStatus},
+    io::{IsTerminal, Write},
     panic::{self, Location, PanicHookInfo},
 };
 
@@ -29,7 +30,16 @@ pub fn start(filter: &str, format: LogFormat) {
         }
     };
     match started {
-        Ok(()) => panic::set_hook(Box::new(log_panic)),
+        Ok(()) => {
+            let usual = panic::take_hook();
+            panic::set_hook(Box::new(move |panic| {
+                log_panic(panic);
+                // To whoever develops here all of it is shown, on standard error; no caller's data is at stake.
+                if cfg!(debug_assertions) {
+                    usual(panic);
+                }
+            }));
+        }
         Err(_) => tracing::debug!("the log was started before"),
     }
 }
@@ -39,7 +49,14 @@ pub fn start(filter: &str, format: LogFormat) {
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let location = panic.location().map(Location::to_string);
     let words = panic.payload().downcast_ref::<&str>().copied();
-    error!(location, words, "panicked");
+    let backtrace = Backtrace::capture(); // Only if `RUST_BACKTRACE` asks for it.
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    if tracing::enabled!(Level::ERROR) {
+        error!(location, words, backtrace, "panicked");
+    } else {
+        let location = location.unwrap_or_default();
+        let _ = writeln!(std::io::stderr(), "panicked at {location}: {}", words.unwrap_or_default());
+    }
 }
 
 fn may_be_logged(event: &Metadata<'_>) -> bool {
@@ -49,41 +66,39 @@ fn may_be_logged(event: &Metadata<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use tracing_subscriber::fmt::writer::BoxMakeWriter;
+    use std::process::Command;
 
     use super::*;
 
     #[test]
     fn a_panic_is_logged_without_what_it_holds() {
-        #[derive(Clone, Default)]
-        struct Buffer(Arc<Mutex<Vec<u8>>>);
-        impl std::io::Write for Buffer {
-            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                self.0.lock().unwrap().write(bytes)
-            }
-            fn flush(&mut self) -> std::io::Result<()> {
-                Ok(())
-            }
-        }
-        let buffer = Buffer::default();
-        let writer = BoxMakeWriter::new({
-            let buffer = buffer.clone();
-            move || buffer.clone()
-        });
-        let usual = panic::take_hook();
-        panic::set_hook(Box::new(move |panic| {
-            log_panic(panic);
-            usual(panic);
-        }));
-        tracing::subscriber::with_default(tracing_subscriber::fmt().with_writer(writer).finish(), || {
-            let secret = String::from("a secret");
-            panic::catch_unwind(|| panic!("what was read: {secret}")).unwrap_err();
-            panic::catch_unwind(|| panic!("known words")).unwrap_err();
-        });
-        let log = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(log.lines().filter(|line| line.contains("logging.rs:")).count(), 2, "{log}");
-        assert!(log.contains("known words") && !log.contains("a secret"), "{log}");
+        let log = |filter: &str| {
+            let mut child = Command::new(std::env::current_exe().unwrap());
+            let arguments = ["--exact", "logging::tests::panics", "--ignored", "--nocapture"];
+            let output = child.args(arguments).env("TEST_FILTER", filter).output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+        };
+        let (log_lines, _) = log("info");
+        let panics: Vec<_> = log_lines.lines().filter(|line| line.contains("\"panicked\"")).collect();
+        assert_eq!(panics.len(), 2, "{log_lines}");
+        assert!(panics.iter().all(|line| line.contains("logging.rs:")), "{panics:?}");
+        assert!(panics[1].contains("known words"), "{panics:?}");
+        assert!(!log_lines.contains("a secret"), "{log_lines}");
+        // Where the log is off, it is not silence.
+        let (log_lines, errors) = log("off");
+        assert!(!log_lines.contains("panicked"), "{log_lines}");
+        let short =
+            errors.lines().filter(|line| line.starts_with("panicked at ") && line.contains("logging.rs:"));
+        assert_eq!(short.count(), 2, "{errors}");
+    }
+
+    #[test]
+    #[ignore = "the test above runs it, in a process of its own"]
+    fn panics() {
+        start(&std::env::var("TEST_FILTER").unwrap_or_default(), LogFormat::Json);
+        let secret = String::from("a secret");
+        panic::catch_unwind(|| panic!("what was read: {secret}")).unwrap_err();
+        panic::catch_unwind(|| panic!("known words")).unwrap_err();
     }
 }

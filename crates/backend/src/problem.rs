@@ -16,6 +16,8 @@ use utoipa::ToSchema;
 /// The media type of RFC 9457 §3.
 pub const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
+const MISTAKE: &str = "The server made a mistake. It was logged under this request's id.";
+
 /// An error as its caller sees it, with the cause for the operator kept beside it.
 ///
 /// `detail` helps the caller to mend the request and never quotes a cause (RFC 9457 §5).
@@ -148,13 +150,12 @@ impl Problem {
 
     /// 500 whose cause goes to the log only.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::panicked().cause(cause)
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, MISTAKE).cause(cause)
     }
 
-    /// 500 for a panic, which [`crate::logging`] has logged where it happened.
+    /// 500 for a panic. Its text may hold a caller's data and is no cause: [`crate::logging`] has said where it happened.
     pub fn panicked() -> Self {
-        let detail = "The server made a mistake. It was logged under this request's id.";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, MISTAKE)
     }
 
     /// 503 that asks to come back after `seconds`.
@@ -238,7 +239,7 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut chain = error.to_string();
     for cause in std::iter::successors(error.source(), |cause| (*cause).source()) {
         let text = cause.to_string();
-        if !chain.ends_with(&text) {
+        if !chain.contains(&text) {
             chain = format!("{chain}: {text}");
         }
     }

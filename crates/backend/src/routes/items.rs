@@ -211,7 +211,7 @@ pub(super) async fn remove(
     if_match: IfMatch,
 ) -> Result<StatusCode, Problem> {
     let removal = async move { remove_all(&app, &owner, id, &if_match).await };
-    tokio::spawn(removal.in_current_span()).await.map_err(Problem::internal)?
+    tokio::spawn(removal.in_current_span()).await.unwrap_or_else(|_| Err(Problem::panicked()))
 }
 
 /// The item goes first, so that no attachment can be added meanwhile.

@@ -81,9 +81,11 @@ impl Server {
         self.pool.user(name).scope("items/read").scope("items/write").access_token()
     }
 
-    /// From here on, its DynamoDB accepts no connection.
-    pub(crate) fn stop_dynamodb(&mut self) {
-        self.dynamodb = None;
+    /// From here on, its DynamoDB answers nothing.
+    pub(crate) async fn stop_dynamodb(&mut self) {
+        if let Some(dynamodb) = self.dynamodb.take() {
+            dynamodb.stop().await;
+        }
     }
 
     pub(crate) fn terminate(&self) {
