@@ -38,6 +38,8 @@ COUNTED_REQUESTS = 20
 WARM_UP_SECONDS = 1
 # What is measured besides the routes of both servers.
 SAMPLES, BARE = "FastAPI, as in samples", "GetItem of the SDK alone"
+# What uvicorn takes where it is installed by its plain name, as most samples do.
+PLAIN_UVICORN = ["--loop", "asyncio", "--http", "h11"]
 START_SECONDS = 30
 
 
@@ -90,7 +92,8 @@ def main():
             **aws(dynamodb),
         }
         backend = stack.enter_context(start_backend(options, environment))
-        fastapi = stack.enter_context(start_fastapi(options, environment))
+        fastapi = stack.enter_context(start_fastapi("FastAPI", options, environment))
+        samples = stack.enter_context(start_fastapi(SAMPLES, options, environment, PLAIN_UVICORN))
         servers = [backend, fastapi]
         time.sleep(2)
         at_rest = {server.name: server.megabytes() for server in servers}
@@ -106,7 +109,7 @@ def main():
         ]
         sample = Route("GET /users/me", "GET", "/samples/users/me", alice)
         check_answers(servers, routes)
-        if ask(fastapi.url + sample.path, alice) != ask(f"{fastapi.url}/users/me", alice):
+        if ask(samples.url + sample.path, alice) != ask(f"{fastapi.url}/users/me", alice):
             sys.exit(f"{sample.path} answers something else than /users/me")
         calls = {(server.name, route.name): dynamodb_calls(server, route) for server in servers for route in routes}
         found = {(server.name, route.name): [] for server in servers for route in routes}
@@ -121,7 +124,7 @@ def main():
                     found[BARE].append(get_item_loop(options, environment, *key))
             for route in routes:
                 found[fastapi.name, route.name].append(load(options, fastapi, route))
-            found[SAMPLES, sample.name].append(load(options, fastapi, sample))
+            found[SAMPLES, sample.name].append(load(options, samples, sample))
         after = {server.name: server.megabytes() for server in servers}
     report_routes(options, routes, found, calls)
     report_targets(options, found, at_rest, after)
@@ -248,15 +251,16 @@ def start_backend(options, environment):
 
 
 @contextlib.contextmanager
-def start_fastapi(options, environment):
+def start_fastapi(name, options, environment, arguments=()):
     port = free_port()
     level = {"warn": "warning", "info": "info"}[options.log]
     command = ["taskset", "-c", options.server_core, sys.executable, "-B", "-m", "uvicorn", "main:app"]
-    command += ["--port", str(port), "--workers", "1", "--log-level", level]
-    with running(command, env=environment, stdout=log_file("fastapi"), cwd=BENCH / "fastapi") as process:
+    command += ["--port", str(port), "--workers", "1", "--log-level", level, *arguments]
+    log = log_file(name.lower().replace(", ", "-").replace(" ", "-"))
+    with running(command, env=environment, stdout=log, cwd=BENCH / "fastapi") as process:
         url = f"http://127.0.0.1:{port}"
         wait_for(f"{url}/health/live", process)
-        yield Server("FastAPI", process, url, lambda: int(fetch(f"{url}/calls")))
+        yield Server(name, process, url, lambda: int(fetch(f"{url}/calls")))
 
 
 def log_file(name):

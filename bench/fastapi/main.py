@@ -5,7 +5,7 @@
 It is given the backend's own variables. Where samples differ, this takes the faster way: keys are fetched and parsed once,
 the boto3 resource is made once, nothing blocks the event loop, and the loop is uvloop. `GET /samples/users/me` is `GET /users/me`
 as most samples write it: with plain `def`, which FastAPI gives to a thread, and with keys as they were fetched, which python-jose parses
-for each token.
+for each token. Most of them also install plain `uvicorn`: `uvicorn --loop asyncio --http h11 main:app`.
 """
 
 import os

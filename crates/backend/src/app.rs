@@ -25,7 +25,7 @@ use crate::{
     metrics::{self, Metrics},
     observe::{Observer, observe},
     openapi,
-    problem::{Problem, chain},
+    problem::Problem,
     rate_limit::RateLimiter,
     routes::{self, health::PartStatus},
     services::{dynamodb::Store, s3::Bucket},
@@ -123,15 +123,11 @@ impl App {
         parts
     }
 
-    /// Fetches the pool's keys in the background, so that the first caller does not wait for them. A failure is no matter:
-    /// whoever needs them tries again.
+    /// Fetches the pool's keys in the background, so that the first caller does not wait for them. A failure, which the
+    /// verifier logs, is no matter: whoever needs them tries again.
     pub fn fetch_keys(&self) {
         let verifier = self.verifier().clone();
-        tokio::spawn(async move {
-            if let Err(error) = verifier.ready().await {
-                warn!(cause = chain(&error), "the keys of the user pool cannot be fetched yet");
-            }
-        });
+        tokio::spawn(async move { verifier.ready().await });
     }
 
     /// How many requests a caller may make.
