@@ -13,6 +13,7 @@ import { Construct } from 'constructs';
 import type { Config } from './config.ts';
 import { backendEnvironment, logHashKey } from './environment.ts';
 import { imageAsset, imageRepository, REPOSITORY_ROOT } from './image.ts';
+import { countInLog, type LogEvent } from './log-events.ts';
 import { grantBackendPermissions } from './permissions.ts';
 import type { Backend, BackendProps } from './service-stack.ts';
 
@@ -39,7 +40,11 @@ const ACCESS_LOG = {
  * A 429 for which no function was called, unlike the 429 of the backend's own limit for a caller. A lower bound: in a flood of them the
  * gateway may log only some.
  */
-const TURNED_AWAY = '{ $.status = "429" && $.integrationStatus = "-" }';
+const TURNED_AWAY: LogEvent = {
+  metricName: 'TurnedAway',
+  pattern: '{ $.status = "429" && $.integrationStatus = "-" }',
+  defaultValue: 0, // Else the metric would not exist before the first.
+};
 
 /** The backend as a function behind an HTTP API, which costs nothing at rest. */
 export class LambdaBackend extends Construct implements Backend {
@@ -75,7 +80,7 @@ export class LambdaBackend extends Construct implements Backend {
       label: 'requests turned away by gateway or function',
       expression: 'FILL(gateway, 0) + FILL(function, 0)',
       usingMetrics: {
-        gateway: this.#turnedAway(config, accessLogs).metric({ ...minute, statistic: 'Sum' }),
+        gateway: countInLog(this, 'TurnedAway', config, accessLogs, TURNED_AWAY).metric({ ...minute, statistic: 'Sum' }),
         function: handler.metricThrottles({ ...minute, statistic: 'Sum' }),
       },
       ...minute,
@@ -121,16 +126,6 @@ export class LambdaBackend extends Construct implements Backend {
     Validations.of(routes).acknowledge({
       id: 'AwsSolutions-APIG4',
       reason: 'The backend authorizes each route itself, by scope and group, and answers with the problem documents and challenges of its contract.',
-    });
-  }
-
-  #turnedAway(config: Config, logGroup: logs.LogGroup): logs.MetricFilter {
-    return new logs.MetricFilter(this, 'TurnedAway', {
-      logGroup,
-      filterPattern: logs.FilterPattern.literal(TURNED_AWAY),
-      metricNamespace: `Backend/${config.stage}`,
-      metricName: 'TurnedAway',
-      defaultValue: 0, // Else the metric would not exist before the first.
     });
   }
 

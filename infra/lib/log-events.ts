@@ -1,3 +1,7 @@
+import * as logs from 'aws-cdk-lib/aws-logs';
+import type { Construct } from 'constructs';
+import type { Config } from './config.ts';
+
 /**
  * What is read from the backend's log (one JSON object a line), in CloudWatch's filter syntax; test/deployment.test.ts
  * tries each on a line that the backend wrote.
@@ -15,4 +19,20 @@ export const LOG_EVENTS = {
 } as const;
 
 /** An event that is counted. */
-export type LogEvent = (typeof LOG_EVENTS)[keyof typeof LOG_EVENTS];
+export interface LogEvent {
+  readonly metricName: string;
+  readonly pattern: string;
+  /** What the metric is in a minute in which the log has other lines only; without it there is no value then. */
+  readonly defaultValue?: number;
+}
+
+/** Makes a metric of the stage of how often an event is in a log. */
+export function countInLog(scope: Construct, id: string, config: Config, logGroup: logs.ILogGroup, event: LogEvent): logs.MetricFilter {
+  const { pattern, ...metric } = event;
+  return new logs.MetricFilter(scope, id, {
+    logGroup,
+    filterPattern: logs.FilterPattern.literal(pattern),
+    metricNamespace: `Backend/${config.stage}`,
+    ...metric,
+  });
+}

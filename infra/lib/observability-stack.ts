@@ -2,14 +2,13 @@ import { Aws, CfnOutput, Duration, Stack, type StackProps } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import * as iam from 'aws-cdk-lib/aws-iam';
-import * as logs from 'aws-cdk-lib/aws-logs';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type { Construct } from 'constructs';
 import type { Config } from './config.ts';
 import type { DataStack } from './data-stack.ts';
 import type { IdentityStack } from './identity-stack.ts';
-import { LOG_EVENTS, type LogEvent } from './log-events.ts';
+import { countInLog, LOG_EVENTS, type LogEvent } from './log-events.ts';
 import type { Backend, ServiceStack } from './service-stack.ts';
 
 export interface ObservabilityStackProps extends StackProps {
@@ -65,12 +64,7 @@ export class ObservabilityStack extends Stack {
   }
 
   #countInLog(config: Config, { logGroup }: Backend, event: LogEvent, period: Duration): cloudwatch.Metric {
-    const filter = new logs.MetricFilter(this, `${event.metricName}InLog`, {
-      logGroup,
-      filterPattern: logs.FilterPattern.literal(event.pattern),
-      metricNamespace: `Backend/${config.stage}`,
-      metricName: event.metricName,
-    });
+    const filter = countInLog(this, `${event.metricName}InLog`, config, logGroup, event);
     return filter.metric({ statistic: 'Sum', period });
   }
 

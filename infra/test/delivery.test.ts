@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Stack } from 'aws-cdk-lib';
-import { Match, Template } from 'aws-cdk-lib/assertions';
-import { appWith, DEPLOYMENTS, templateOf } from './synth.ts';
+import { Match } from 'aws-cdk-lib/assertions';
+import { appWith, DEPLOYMENTS, templateOf, templateWith } from './synth.ts';
 
 const template = templateOf('release', 'Delivery');
 const GITHUB = 'token.actions.githubusercontent.com';
@@ -43,18 +42,16 @@ test('images cannot be replaced under their name, and are scanned', () => {
 
 test('deployments that do not name the repository leave the other stacks as they are', () => {
   const { githubRepository: _, ...context } = DEPLOYMENTS.release;
-  const identity = appWith(context).node.findChild('Identity') as Stack;
-  assert.deepEqual(Template.fromStack(identity).toJSON(), templateOf('release', 'Identity').toJSON());
+  assert.deepEqual(templateWith(context, 'Identity').toJSON(), templateOf('release', 'Identity').toJSON());
 });
 
 test('the subject may hold the ids of owner and repository, as GitHub\'s tokens do', () => {
-  const delivery = appWith({ ...DEPLOYMENTS.release, githubRepository: 'example@1/backend@2' }).node.findChild('Delivery') as Stack;
-  assert.match(JSON.stringify(Template.fromStack(delivery).toJSON()), /"repo:example@1\/backend@2:environment:staging"/);
+  const delivery = templateWith({ ...DEPLOYMENTS.release, githubRepository: 'example@1/backend@2' }, 'Delivery');
+  assert.match(JSON.stringify(delivery.toJSON()), /"repo:example@1\/backend@2:environment:staging"/);
 });
 
 test('a provider of GitHub\'s tokens that the account has already is used', () => {
-  const delivery = appWith({ ...DEPLOYMENTS.release, githubOidcProvider: 'existing' }).node.findChild('Delivery') as Stack;
-  const existing = Template.fromStack(delivery);
+  const existing = templateWith({ ...DEPLOYMENTS.release, githubOidcProvider: 'existing' }, 'Delivery');
   existing.resourceCountIs('AWS::IAM::OIDCProvider', 0);
   template.hasResource('AWS::IAM::OIDCProvider', { DeletionPolicy: 'Retain' });
   const [role] = Object.values(existing.findResources('AWS::IAM::Role'));

@@ -32,10 +32,19 @@ export function appWith(context: Record<string, string>): App {
   return buildApp(new App({ analyticsReporting: false, context: { ...file.context, ...context } }));
 }
 
+/** A stack's template, with a context of its own. */
+export function templateWith(context: Record<string, string>, stack: StackId): Template {
+  return template(appWith(context), stack);
+}
+
 /** A stack's template; apps are synthesized once for all tests of a file. */
 export function templateOf(deployment: keyof typeof DEPLOYMENTS, stack: StackId): Template {
   const app = apps.get(deployment) ?? appWith(DEPLOYMENTS[deployment]);
   apps.set(deployment, app);
+  return template(app, stack);
+}
+
+function template(app: App, stack: StackId): Template {
   return Template.fromStack(app.node.findChild(stack) as Stack);
 }
 

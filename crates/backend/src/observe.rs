@@ -5,7 +5,7 @@
 
 use std::{
     sync::{Arc, OnceLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use aws_lc_rs::hmac;
@@ -111,7 +111,24 @@ impl Drop for Record {
         let status = self.status.map_or(CALLER_HUNG_UP, |status| status.as_u16());
         self.observer.metrics.request(&self.method, route, status, elapsed);
         let _entered = self.span.enter();
-        log(&self.observer, &self.context, &self.method, route, status, elapsed.as_secs_f64() * 1000.0);
+        if tracing::enabled!(tracing::Level::INFO) {
+            self.log(route, status, elapsed);
+        }
+    }
+}
+
+impl Record {
+    fn log(&self, route: &str, status: u16, elapsed: Duration) {
+        let method = &self.method;
+        let duration_ms = (elapsed.as_secs_f64() * 1e6).round() / 1000.0;
+        match self.context.0.caller.get() {
+            Some(token) => {
+                let (user_pool, caller) =
+                    (token.user_pool_id(), self.observer.caller_hash(&Owner::of(token)));
+                info!(%method, route, status, duration_ms, user_pool, caller, "request");
+            }
+            None => info!(%method, route, status, duration_ms, "request"),
+        }
     }
 }
 
@@ -138,20 +155,6 @@ fn finish(mut response: Response, request_id: &str) -> Response {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
     response
-}
-
-fn log(observer: &Observer, context: &RequestContext, method: &Method, route: &str, status: u16, ms: f64) {
-    if !tracing::enabled!(tracing::Level::INFO) {
-        return;
-    }
-    let duration_ms = (ms * 1000.0).round() / 1000.0;
-    match context.0.caller.get() {
-        Some(token) => {
-            let (user_pool, caller) = (token.user_pool_id(), observer.caller_hash(&Owner::of(token)));
-            info!(%method, route, status, duration_ms, user_pool, caller, "request");
-        }
-        None => info!(%method, route, status, duration_ms, "request"),
-    }
 }
 
 /// The caller's own id if it is harmless, else a new one.
