@@ -31,9 +31,9 @@ async fn run(config: Config) -> Result<(), lambda_http::Error> {
     let dynamodb = aws_sdk_dynamodb::Client::from_conf(services::dynamodb::client_config(&aws).build());
     let s3 = aws_sdk_s3::Client::from_conf(services::s3::client_config(&aws, false).build());
     let app = App::new(config, dynamodb, Some(s3))?;
-    app.announce();
+    logging::announce(app.config());
     fetch_keys(&app).await;
-    lambda_http::run(app.router()).await
+    lambda_http::run(backend::router(&app)).await
 }
 
 /// A failure is no reason not to start: requests without a token need no keys, and the others fetch them again.

@@ -6,11 +6,11 @@
 use std::{marker::PhantomData, ops::Deref};
 
 use axum::extract::FromRequestParts;
-use cognito_auth::{AccessToken, AuthRejection, Policy, group, scope};
+use cognito_auth::{AccessToken, AuthRejection, Policy, Scope, group, policy::Alternative, scope};
 pub use cognito_auth::{Authenticated, InGroup};
 use http::request::Parts;
 
-use crate::{App, models::owner::Owner, observe::RequestContext, openapi, problem::Problem};
+use crate::{App, Config, models::owner::Owner, observe::RequestContext, problem::Problem};
 
 scope! {
     /// Read items, attachments and the profile.
@@ -23,6 +23,25 @@ scope! {
 group! {
     /// May read and remove other users' items.
     pub Admins = "admins";
+}
+
+/// The scopes of this API, each with its description.
+pub fn scopes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    [
+        (ItemsRead::NAME, "Read items, attachments and the profile"),
+        (ItemsWrite::NAME, "Create, change and delete items, attachments and the profile"),
+    ]
+    .into_iter()
+}
+
+/// The scopes that this server checks: all of them, or none.
+pub(crate) fn checked_scopes(config: &Config) -> impl Iterator<Item = (&'static str, &'static str)> {
+    scopes().filter(|_| config.cognito.require_scopes)
+}
+
+/// The scopes that `/docs` asks for when it signs in.
+pub(crate) fn sign_in_scopes(config: &Config) -> impl Iterator<Item = (&'static str, &'static str)> {
+    std::iter::once(("openid", "Know who you are")).chain(checked_scopes(config))
 }
 
 /// A caller whose access token is valid and fulfils the policy `P`.
@@ -78,9 +97,17 @@ fn missing<P: Policy>(token: &AccessToken, checks_scopes: bool) -> String {
     let ways = P::REQUIREMENTS.alternatives().into_iter().map(|mut way| {
         way.scopes.retain(|scope| checks_scopes && !token.has_scope(scope));
         way.groups.retain(|group| !token.in_group(group));
-        openapi::describe(&way)
+        describe(&way)
     });
     ways.collect::<Vec<_>>().join(", or ")
+}
+
+/// One way to fulfil a policy, in words.
+pub(crate) fn describe(way: &Alternative) -> String {
+    let scopes = way.scopes.iter().map(|scope| format!("the scope `{scope}`"));
+    let groups = way.groups.iter().map(|group| format!("the group `{group}`"));
+    let conditions = way.conditions.iter().map(|condition| (*condition).to_owned());
+    scopes.chain(groups).chain(conditions).collect::<Vec<_>>().join(" and ")
 }
 
 impl From<AuthRejection> for Problem {

@@ -6,12 +6,12 @@ use std::{
     panic::{self, Location, PanicHookInfo},
 };
 
-use tracing::{Level, Metadata, error};
+use tracing::{Level, Metadata, error, info, warn};
 use tracing_subscriber::{
     EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
-use crate::config::LogFormat;
+use crate::{Config, config::LogFormat};
 
 /// The crates whose details may be logged. What others say below `INFO` can contain requests and answers of AWS, with
 /// everything in them, and stays out of the log whatever `RUST_LOG` says.
@@ -41,6 +41,21 @@ pub fn start(filter: &str, format: LogFormat) {
             }));
         }
         Err(_) => tracing::debug!("the log was started before"),
+    }
+}
+
+/// Logs what the server accepts, and a warning if it does not check scopes.
+pub fn announce(config: &Config) {
+    info!(
+        address = %config.bind_address,
+        public_url = config.resource(),
+        user_pool = config.cognito.user_pool.id(),
+        table = config.table_name,
+        bucket = config.bucket_name,
+        "serving"
+    );
+    if !config.cognito.require_scopes {
+        warn!("COGNITO_REQUIRE_SCOPES is false: any valid access token may read and write its owner's data");
     }
 }
 

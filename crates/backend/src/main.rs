@@ -105,10 +105,10 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         None => None,
     };
     let app = App::new(config, dynamodb, Some(s3))?;
-    app.announce();
+    logging::announce(app.config());
     app.fetch_keys();
     if let Some(listener) = metrics_listener {
-        let (router, limits) = (app.metrics_router(), limits.clone());
+        let (router, limits) = (backend::metrics_router(&app), limits.clone());
         tokio::spawn(async move { serve(router, vec![listener], &limits, std::future::pending()).await });
     }
     let stop = async {
@@ -117,7 +117,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         }
         info!("stopping");
     };
-    serve(app.router(), vec![listener], &limits, stop).await?;
+    serve(backend::router(&app), vec![listener], &limits, stop).await?;
     info!("stopped");
     Ok(())
 }

@@ -2,14 +2,14 @@
 
 pub mod admin;
 pub mod attachments;
+pub(crate) mod fallback;
 pub mod health;
 pub mod items;
 pub mod metadata;
+pub(crate) mod metrics;
 pub mod users;
 
 use std::borrow::Cow;
-
-use http::StatusCode;
 
 use crate::{
     problem::{FieldError, Problem},
@@ -78,17 +78,4 @@ impl From<BucketError> for Problem {
             BucketError::Refused { .. } => Self::internal(error),
         }
     }
-}
-
-/// The answer to a path that no route has.
-pub async fn unknown_route() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "There is no such route; see /openapi.json for those that there are.")
-}
-
-/// The answer to a method that a route does not have; the router adds `Allow` (RFC 9110 §15.5.6).
-pub async fn method_not_allowed() -> Problem {
-    Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "This route does not have this method; see the header `Allow`.",
-    )
 }

@@ -61,7 +61,7 @@ async fn run(arguments: &Arguments) -> Result<(), StackError> {
             let _ = writeln!(io::stderr(), "error: signals cannot be listened to: {error}");
         }
     };
-    serve(app.router(), api_listeners, &limits, stop).await?;
+    serve(backend::router(&app), api_listeners, &limits, stop).await?;
     drop(app);
     tokio::join!(user_pool.stop(), dynamodb.stop(), s3.stop());
     Ok(())

@@ -2,6 +2,8 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use cognito_auth::{AccessToken, Principal};
+use serde::Deserialize;
+use utoipa::ToSchema;
 
 /// The partition that one caller's data lives in: an identity is the user pool and `sub` together, never `sub` alone.
 ///
@@ -32,5 +34,31 @@ impl Owner {
     pub fn digest(&self) -> String {
         let digest = digest(&SHA256, self.0.as_bytes());
         digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The `sub` of a user of the administrator's own pool: 1 to 128 visible ASCII characters.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(try_from = "String")]
+#[schema(value_type = String, min_length = 1, max_length = 128, pattern = "^[!-~]+$", example = "9b2d1c4e-6a7f-4e21-8c3d-5f60718293a4")]
+pub struct UserSub(String);
+
+impl TryFrom<String> for UserSub {
+    type Error = &'static str;
+
+    fn try_from(sub: String) -> Result<Self, Self::Error> {
+        let is_visible = sub.bytes().all(|byte| byte.is_ascii_graphic());
+        if (1..=128).contains(&sub.len()) && is_visible {
+            Ok(Self(sub))
+        } else {
+            Err("a user's `sub` has 1 to 128 visible ASCII characters")
+        }
+    }
+}
+
+impl UserSub {
+    /// The `sub`.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }

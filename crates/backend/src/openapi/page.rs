@@ -12,12 +12,12 @@ use url::Url;
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config as PageConfig, SwaggerUi, oauth};
 
-use crate::{App, Config};
+use crate::{App, Config, auth::sign_in_scopes};
 
 const PATH: &str = "/docs";
 
 /// The document and the page.
-pub fn documentation(document: OpenApi, config: &Config) -> Router<App> {
+pub(crate) fn documentation(document: OpenApi, config: &Config) -> Router<App> {
     let page = PageConfig::new(["/openapi.json"])
         .display_request_duration(true)
         .default_models_expand_depth(0)
@@ -27,7 +27,7 @@ pub fn documentation(document: OpenApi, config: &Config) -> Router<App> {
         .try_it_out_enabled(true);
     let mut page = SwaggerUi::new(PATH).url("/openapi.json", document).config(page);
     if let (Some(_), Some(client_id)) = (&config.cognito.domain, config.cognito.app_client_ids.first()) {
-        let scopes = super::sign_in_scopes(config).map(|(scope, _)| scope.to_owned()).collect();
+        let scopes = sign_in_scopes(config).map(|(scope, _)| scope.to_owned()).collect();
         page = page.oauth(
             oauth::Config::new()
                 .client_id(client_id)

@@ -2,8 +2,6 @@
 
 use axum::extract::State;
 use http::StatusCode;
-use serde::Deserialize;
-use utoipa::ToSchema;
 
 use super::{
     PageQuery,
@@ -15,31 +13,12 @@ use crate::{
     extract::{Json, Path, Query},
     models::{
         item::{ItemId, ItemPage},
-        owner::Owner,
+        owner::{Owner, UserSub},
         version::IfMatch,
     },
     problem::{Problem, ProblemBody},
     services::dynamodb::Store,
 };
-
-/// The `sub` of a user of the administrator's own pool: 1 to 128 visible ASCII characters.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(try_from = "String")]
-#[schema(value_type = String, min_length = 1, max_length = 128, pattern = "^[!-~]+$", example = "9b2d1c4e-6a7f-4e21-8c3d-5f60718293a4")]
-pub struct UserSub(String);
-
-impl TryFrom<String> for UserSub {
-    type Error = &'static str;
-
-    fn try_from(sub: String) -> Result<Self, Self::Error> {
-        let is_visible = sub.bytes().all(|byte| byte.is_ascii_graphic());
-        if (1..=128).contains(&sub.len()) && is_visible {
-            Ok(Self(sub))
-        } else {
-            Err("a user's `sub` has 1 to 128 visible ASCII characters")
-        }
-    }
-}
 
 /// List a user's items, newest first.
 #[utoipa::path(get, path = "/admin/users/{sub}/items", tag = "administration",
@@ -54,7 +33,7 @@ pub async fn list_user_items(
     Path(sub): Path<UserSub>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<ItemPage>, Problem> {
-    items::page(&store, &Owner::user(admin.user_pool_id(), &sub.0), query).await
+    items::page(&store, &Owner::user(admin.user_pool_id(), sub.as_str()), query).await
 }
 
 /// Remove a user's item and its attachments.
@@ -70,5 +49,5 @@ pub async fn delete_user_item(
     Path((sub, id)): Path<(UserSub, ItemId)>,
     if_match: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    items::remove(app, Owner::user(admin.user_pool_id(), &sub.0), id, if_match).await
+    items::remove(app, Owner::user(admin.user_pool_id(), sub.as_str()), id, if_match).await
 }

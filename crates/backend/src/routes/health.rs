@@ -6,10 +6,9 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
-use tracing::warn;
 use utoipa::ToSchema;
 
-use crate::{App, extract::Json, problem::chain};
+use crate::{App, extract::Json};
 
 /// Whether the server is alive.
 #[derive(Debug, Serialize, ToSchema)]
@@ -56,27 +55,19 @@ pub async fn check_liveness() -> Response {
     (status = SERVICE_UNAVAILABLE, body = Readiness, description = "A part does not work"),
 ))]
 pub async fn check_readiness(State(app): State<App>) -> Response {
-    let look = async {
-        let (keys, table) = tokio::join!(app.verifier().ready(), app.store().check());
-        (part("keys", keys), part("table", table))
-    };
-    let (keys, table) = app.readiness(look).await;
-    let both = [keys, table].iter().all(|part| *part == PartStatus::Ok);
-    let (code, status) = if both {
-        (StatusCode::OK, PartStatus::Ok)
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, PartStatus::Unavailable)
+    let parts = app.readiness().check().await;
+    let (keys, table) = (PartStatus::of(parts.keys), PartStatus::of(parts.table));
+    let status = PartStatus::of(parts.keys && parts.table);
+    let code = match status {
+        PartStatus::Ok => StatusCode::OK,
+        PartStatus::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
     };
     (code, no_store(), Json(Readiness { status, keys, table })).into_response()
 }
 
-fn part<E: std::error::Error + 'static>(name: &str, result: Result<(), E>) -> PartStatus {
-    match result {
-        Ok(()) => PartStatus::Ok,
-        Err(error) => {
-            warn!(part = name, cause = chain(&error), "not ready");
-            PartStatus::Unavailable
-        }
+impl PartStatus {
+    fn of(works: bool) -> Self {
+        if works { Self::Ok } else { Self::Unavailable }
     }
 }
 

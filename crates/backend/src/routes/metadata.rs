@@ -4,7 +4,7 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{App, extract::Json};
+use crate::{App, auth::checked_scopes, extract::Json};
 
 /// Where the document is (RFC 9728 §3).
 pub const PATH: &str = "/.well-known/oauth-protected-resource";
@@ -37,11 +37,10 @@ pub struct ProtectedResourceMetadata {
     responses((status = OK, body = ProtectedResourceMetadata)))]
 pub async fn show_resource_metadata(State(app): State<App>) -> Json<ProtectedResourceMetadata> {
     let config = app.config();
-    let scopes = crate::openapi::scopes().filter(|_| config.cognito.require_scopes);
     Json(ProtectedResourceMetadata {
         resource: config.resource().to_owned(),
         authorization_servers: config.cognito.user_pool.issuers().into_iter().take(1).collect(),
-        scopes_supported: scopes.map(|(scope, _)| scope.to_owned()).collect(),
+        scopes_supported: checked_scopes(config).map(|(scope, _)| scope.to_owned()).collect(),
         bearer_methods_supported: vec!["header".to_owned()],
         resource_name: "Items".to_owned(),
         resource_documentation: format!("{}/docs", config.resource()),

@@ -113,7 +113,7 @@ async fn a_panic_is_a_500_that_says_nothing_and_the_server_lives() {
         panic!("a secret")
     }
     let app = TestApp::start().await;
-    let router = app.app.surround(Router::new().route("/panic", get(panic)));
+    let router = backend::surround(&app.app, Router::new().route("/panic", get(panic)));
     let persona = crate::support::Persona::anonymous(router);
     for _ in 0..2 {
         let answer = persona.get("/panic").await;

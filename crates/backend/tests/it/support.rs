@@ -92,7 +92,7 @@ impl TestApp {
         let verifier = if config.cognito.require_scopes { verifier } else { verifier.without_scope_checks() };
         let s3_client = aws_sdk_s3::Client::from_conf(s3_config);
         let app = App::with_verifier(config, verifier.build().unwrap(), dynamodb_client, Some(s3_client));
-        Self { router: app.router(), app, pool, _dynamodb: dynamodb, _s3: s3 }
+        Self { router: backend::router(&app), app, pool, _dynamodb: dynamodb, _s3: s3 }
     }
 
     /// Somebody without a token.

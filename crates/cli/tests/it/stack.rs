@@ -144,7 +144,7 @@ impl Stack {
     }
 
     fn serve_api(&mut self, listener: TcpListener) {
-        let router = self.app.router();
+        let router = backend::router(&self.app);
         self.api = Some(self.runtime.spawn(async move { axum::serve(listener, router).await.unwrap() }));
     }
 }

@@ -1,0 +1,99 @@
+//! The layers around the routes.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderName, HeaderValue, Method, header};
+use tokio::sync::Semaphore;
+use tower::ServiceBuilder;
+use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer, set_header::SetResponseHeaderLayer};
+
+use crate::{
+    App, Config,
+    config::LogKey,
+    observe::{Observer, observe},
+    problem::Problem,
+};
+
+/// Adds the layers that hold for every request: its ID, log line and metrics, the bodies of problems, security headers,
+/// CORS, panics, and the size limit of a body.
+pub fn surround(app: &App, routes: Router) -> Router {
+    let config = app.config();
+    let set = |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+    let observer = Observer::new(app.metrics().clone(), config.log_key.as_ref().map(LogKey::bytes));
+    routes.layer(
+        ServiceBuilder::new()
+            .layer(middleware::from_fn_with_state(observer, observe))
+            // Every response is data: a browser must not guess its type, frame it or load anything from it.
+            .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            .layer(set(header::REFERRER_POLICY, "no-referrer"))
+            .layer(set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
+            .option_layer(cors(config))
+            .layer(CatchPanicLayer::custom(|_| Problem::panicked().into_response()))
+            .layer(DefaultBodyLimit::max(config.limits.body_bytes)),
+    )
+}
+
+/// The slots for requests that are handled at the same time, and how long each may take.
+#[derive(Clone)]
+pub(crate) struct RequestLimits {
+    slots: Arc<Semaphore>,
+    timeout: Duration,
+}
+
+impl RequestLimits {
+    pub(crate) fn new(config: &Config) -> Self {
+        let limits = &config.limits;
+        Self { slots: Arc::new(Semaphore::new(limits.concurrent_requests)), timeout: limits.request_timeout }
+    }
+}
+
+/// Rejects a request when all slots are taken, and ends one that takes too long.
+pub(crate) async fn limit(State(limits): State<RequestLimits>, request: Request, next: Next) -> Response {
+    let Ok(_slot) = limits.slots.try_acquire() else {
+        return Problem::unavailable("The server has too much to do right now.", 1).into_response();
+    };
+    match tokio::time::timeout(limits.timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let detail = format!("The request was not finished within {} s.", limits.timeout.as_secs());
+            Problem::unavailable(detail, 1).into_response()
+        }
+    }
+}
+
+/// Lets web pages of the configured origins call, with a token in a header; the API uses no cookies.
+fn cors(config: &Config) -> Option<CorsLayer> {
+    const ALLOWED: [&str; 7] = [
+        "authorization",
+        "content-type",
+        "idempotency-key",
+        "if-match",
+        "if-none-match",
+        "traceparent",
+        "x-request-id",
+    ];
+    const EXPOSED: [&str; 9] = [
+        "accept-patch",
+        "allow",
+        "etag",
+        "location",
+        "ratelimit",
+        "ratelimit-policy",
+        "retry-after",
+        "www-authenticate",
+        "x-request-id",
+    ];
+    let layer = CorsLayer::new()
+        .allow_origin(config.cors_allowed_origins.clone())
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers(ALLOWED.map(HeaderName::from_static))
+        .expose_headers(EXPOSED.map(HeaderName::from_static))
+        .max_age(Duration::from_secs(600));
+    (!config.cors_allowed_origins.is_empty()).then_some(layer)
+}

@@ -1,0 +1,60 @@
+//! Whether the server can do its work: are there keys to verify tokens with, and does the table answer?
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use cognito_auth::Verifier;
+use tokio::sync::Mutex;
+use tracing::warn;
+
+use crate::{problem::chain, services::dynamodb::Store};
+
+/// How long a readiness result is cached: anybody may ask, and asking must not become a load on DynamoDB.
+const LIFETIME: Duration = Duration::from_secs(1);
+
+/// The readiness check. A clone shares its cached result.
+#[derive(Clone)]
+pub struct Readiness {
+    verifier: Verifier,
+    store: Store,
+    last: Arc<Mutex<Option<(Instant, Parts)>>>,
+}
+
+/// The parts that a server needs, and whether each of them works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parts {
+    /// The keys that verify tokens.
+    pub keys: bool,
+    /// The DynamoDB table.
+    pub table: bool,
+}
+
+impl Readiness {
+    /// Creates a check of this verifier's keys and of this table.
+    pub fn new(verifier: Verifier, store: Store) -> Self {
+        Self { verifier, store, last: Arc::default() }
+    }
+
+    /// Checks all parts, or returns the result of the last second. Concurrent callers share one check.
+    pub async fn check(&self) -> Parts {
+        let mut last = self.last.lock().await;
+        if let Some((checked, parts)) = *last
+            && checked.elapsed() < LIFETIME
+        {
+            return parts;
+        }
+        let (keys, table) = tokio::join!(self.verifier.ready(), self.store.check());
+        let parts = Parts { keys: works("keys", keys), table: works("table", table) };
+        *last = Some((Instant::now(), parts));
+        parts
+    }
+}
+
+fn works<E: std::error::Error + 'static>(part: &str, result: Result<(), E>) -> bool {
+    if let Err(error) = &result {
+        warn!(part, cause = chain(error), "not ready");
+    }
+    result.is_ok()
+}

@@ -1,0 +1,63 @@
+//! The routes, one line each. The OpenAPI document is derived from them.
+
+use axum::{Router, middleware, routing::get};
+use utoipa::OpenApi as _;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    App,
+    layers::{self, RequestLimits},
+    openapi::{self, page, secure},
+    routes::{admin, attachments, fallback, health, items, metadata, metrics, users},
+};
+
+/// All routes of the application with all layers.
+pub fn router(app: &App) -> Router {
+    let config = app.config();
+    let limits = middleware::from_fn_with_state(RequestLimits::new(config), layers::limit);
+    // Health checks take no slot: a busy server is not a dead one.
+    let (routes, mut document) =
+        api(config.cognito.require_scopes).layer(limits).merge(health_checks()).split_for_parts();
+    openapi::complete(&mut document, config);
+    let routes = routes
+        .merge(page::documentation(document, config))
+        .method_not_allowed_fallback(fallback::method_not_allowed)
+        .fallback(fallback::unknown_route)
+        .with_state(app.clone());
+    layers::surround(app, routes)
+}
+
+/// The metrics for Prometheus, for a listener of their own.
+pub fn metrics_router(app: &App) -> Router {
+    Router::new().route("/metrics", get(metrics::show_metrics)).with_state(app.clone())
+}
+
+/// The routes of the API. The document lists scopes only if they are checked.
+fn api(checks_scopes: bool) -> OpenApiRouter<App> {
+    /// A route whose handler takes a `Caller`: its policy is added to the document.
+    macro_rules! secured {
+        ($($handler:tt)+) => { secure($($handler)+, routes!($($handler)+), checks_scopes) };
+    }
+    OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .routes(secured!(users::show_current_user))
+        .routes(secured!(users::show_profile))
+        .routes(secured!(users::replace_profile))
+        .routes(secured!(users::delete_profile))
+        .routes(secured!(items::list_items))
+        .routes(secured!(items::create_item))
+        .routes(secured!(items::show_item))
+        .routes(secured!(items::replace_item))
+        .routes(secured!(items::update_item))
+        .routes(secured!(items::delete_item))
+        .routes(secured!(attachments::create_attachment))
+        .routes(secured!(attachments::list_attachments))
+        .routes(secured!(attachments::show_attachment))
+        .routes(secured!(attachments::delete_attachment))
+        .routes(secured!(admin::list_user_items))
+        .routes(secured!(admin::delete_user_item))
+        .routes(routes!(metadata::show_resource_metadata))
+}
+
+fn health_checks() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(health::check_liveness)).routes(routes!(health::check_readiness))
+}
