@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use cognito_auth::{BuildError, Verifier};
+use cognito_auth::{BuildError, ResourceServer, Verifier};
 
 use crate::{
     Config,
@@ -19,7 +19,7 @@ pub struct App(Arc<Shared>);
 
 struct Shared {
     config: Config,
-    verifier: Verifier,
+    resource_server: ResourceServer,
     store: Store,
     bucket: Option<Bucket>,
     rate_limiter: RateLimiter,
@@ -40,23 +40,36 @@ impl App {
         s3: Option<aws_sdk_s3::Client>,
     ) -> Result<Self, BuildError> {
         let verifier = verifier(&config)?;
-        Ok(Self::with_verifier(config, verifier, dynamodb, s3))
+        Self::with_verifier(config, verifier, dynamodb, s3)
     }
 
     /// Builds an application with the given verifier, such as one of `cognito_auth::testing`.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] if the URL of the resource metadata does not fit into a header.
     pub fn with_verifier(
         config: Config,
         verifier: Verifier,
         dynamodb: aws_sdk_dynamodb::Client,
         s3: Option<aws_sdk_s3::Client>,
-    ) -> Self {
+    ) -> Result<Self, BuildError> {
         let metrics = Metrics::default();
         let store = Store::new(dynamodb, &config.table_name, metrics.clone());
         let bucket = config.bucket_name.as_deref().zip(s3);
         let bucket = bucket.map(|(name, client)| Bucket::new(client, name, config.attachments.url_lifetime));
         let rate_limiter = RateLimiter::new(config.limits.requests_per_minute);
         let readiness = Readiness::new(verifier.clone(), store.clone());
-        Self(Arc::new(Shared { config, verifier, store, bucket, rate_limiter, metrics, readiness }))
+        let resource_server = resource_server(&config, verifier)?;
+        Ok(Self(Arc::new(Shared {
+            config,
+            resource_server,
+            store,
+            bucket,
+            rate_limiter,
+            metrics,
+            readiness,
+        })))
     }
 
     /// The configuration.
@@ -64,9 +77,14 @@ impl App {
         &self.0.config
     }
 
+    /// Authenticates and authorizes callers.
+    pub fn resource_server(&self) -> &ResourceServer {
+        &self.0.resource_server
+    }
+
     /// The verifier of access tokens.
     pub fn verifier(&self) -> &Verifier {
-        &self.0.verifier
+        self.0.resource_server.verifier()
     }
 
     /// The table.
@@ -102,9 +120,9 @@ impl App {
     }
 }
 
-impl FromRef<App> for Verifier {
+impl FromRef<App> for ResourceServer {
     fn from_ref(app: &App) -> Self {
-        app.verifier().clone()
+        app.resource_server().clone()
     }
 }
 
@@ -116,9 +134,13 @@ impl FromRef<App> for Store {
 
 fn verifier(config: &Config) -> Result<Verifier, BuildError> {
     let cognito = &config.cognito;
-    let builder = Verifier::builder(cognito.user_pool.clone())
+    Verifier::builder(cognito.user_pool.clone())
         .client_ids(&cognito.app_client_ids)
         .resources([config.resource()])
-        .resource_metadata(config.resource_metadata_url());
-    if cognito.require_scopes { builder.build() } else { builder.without_scope_checks().build() }
+        .build()
+}
+
+fn resource_server(config: &Config, verifier: Verifier) -> Result<ResourceServer, BuildError> {
+    let builder = ResourceServer::builder(verifier).resource_metadata(config.resource_metadata_url());
+    if config.cognito.require_scopes { builder.build() } else { builder.without_scope_checks().build() }
 }

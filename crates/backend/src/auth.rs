@@ -6,7 +6,7 @@
 use std::{marker::PhantomData, ops::Deref};
 
 use axum::extract::FromRequestParts;
-use cognito_auth::{AccessToken, AuthRejection, Policy, Scope, group, policy::Alternative, scope};
+use cognito_auth::{AccessToken, Alternative, AuthRejection, Policy, Scope, group, scope};
 pub use cognito_auth::{Authenticated, InGroup};
 use http::request::Parts;
 
@@ -28,8 +28,8 @@ group! {
 /// The scopes of this API, each with its description.
 pub fn scopes() -> impl Iterator<Item = (&'static str, &'static str)> {
     [
-        (ItemsRead::NAME, "Read items, attachments and the profile"),
-        (ItemsWrite::NAME, "Create, change and delete items, attachments and the profile"),
+        (ItemsRead::NAME, ItemsRead::DESCRIPTION.trim_end_matches('.')),
+        (ItemsWrite::NAME, ItemsWrite::DESCRIPTION.trim_end_matches('.')),
     ]
     .into_iter()
 }
@@ -72,7 +72,7 @@ impl<P: Policy> FromRequestParts<App> for Caller<P> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         // Who calls is known, logged and counted before it is asked what they may do, so that refusals count, too.
-        let token = app.verifier().authenticate(&parts.headers).await?;
+        let token = app.resource_server().authenticate_request(parts).await?;
         let owner = Owner::of(&token);
         let permit = app.rate_limiter().check(&owner);
         if let Some(context) = parts.extensions.get::<RequestContext>() {
@@ -82,9 +82,9 @@ impl<P: Policy> FromRequestParts<App> for Caller<P> {
             }
         }
         permit.into_result()?;
-        let authorized = app.verifier().authorize::<P>(&token);
+        let authorized = app.resource_server().authorize::<P>(&token);
         authorized.map_err(|refusal| {
-            let missing = missing::<P>(&token, app.verifier().checks_scopes());
+            let missing = refusal.unmet().iter().map(describe).collect::<Vec<_>>().join(", or ");
             let detail = format!("{} Missing: {missing}.", refusal.detail());
             Problem::from(refusal).detail(detail)
         })?;
@@ -92,22 +92,13 @@ impl<P: Policy> FromRequestParts<App> for Caller<P> {
     }
 }
 
-/// What the caller lacks, in words.
-fn missing<P: Policy>(token: &AccessToken, checks_scopes: bool) -> String {
-    let ways = P::REQUIREMENTS.alternatives().into_iter().map(|mut way| {
-        way.scopes.retain(|scope| checks_scopes && !token.has_scope(scope));
-        way.groups.retain(|group| !token.in_group(group));
-        describe(&way)
-    });
-    ways.collect::<Vec<_>>().join(", or ")
-}
-
 /// One way to fulfil a policy, in words.
 pub(crate) fn describe(way: &Alternative) -> String {
     let scopes = way.scopes.iter().map(|scope| format!("the scope `{scope}`"));
     let groups = way.groups.iter().map(|group| format!("the group `{group}`"));
     let conditions = way.conditions.iter().map(|condition| (*condition).to_owned());
-    scopes.chain(groups).chain(conditions).collect::<Vec<_>>().join(" and ")
+    let max_age = way.max_age.map(|max_age| format!("a sign-in within the last {} s", max_age.as_secs()));
+    scopes.chain(groups).chain(conditions).chain(max_age).collect::<Vec<_>>().join(" and ")
 }
 
 impl From<AuthRejection> for Problem {

@@ -12,7 +12,7 @@ use std::error::Error;
 
 use axum::Router;
 use axum::routing::{delete, get, post};
-use cognito_auth::{Caller, Principal, UserPool, Verifier, group, scope};
+use cognito_auth::{Caller, Principal, ResourceServer, UserPool, Verifier, group, scope};
 
 scope!(ItemsWrite = "items/write");
 group!(Admins = "admins");
@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/me", get(me))
         .route("/items", post(create_item))
         .route("/items/{id}", delete(remove_item))
-        .with_state(verifier);
+        .with_state(ResourceServer::new(verifier));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     println!("listening on http://{}", listener.local_addr()?);
     Ok(axum::serve(listener, app).await?)
@@ -48,6 +48,7 @@ async fn me(caller: Caller) -> String {
     match caller.principal() {
         Principal::User { username, groups, .. } => format!("user {username}, in groups {groups:?}"),
         Principal::Machine { client_id } => format!("app client {client_id}"),
+        _ => "somebody else".to_owned(),
     }
 }
 

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::env;
 use std::error::Error;
 
-use cognito_auth::{AuthRejection, UserPool, Verifier, scope};
+use cognito_auth::{AuthRejection, ResourceServer, UserPool, Verifier, scope};
 use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -30,23 +30,24 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Built once for each instance of the function, outside the handler, so that keys and cache outlive a request.
     let pool = UserPool::new(&env::var("COGNITO_USER_POOL_ID")?)?;
     let verifier = Verifier::builder(pool).client_ids([env::var("COGNITO_APP_CLIENT_ID")?]).build()?;
+    let server = ResourceServer::new(verifier);
 
     let event: Event = serde_json::from_reader(std::io::stdin())?;
-    println!("{}", handle(&verifier, event).await?);
+    println!("{}", handle(&server, event).await?);
     Ok(())
 }
 
-async fn handle(verifier: &Verifier, event: Event) -> Result<Value, http::Error> {
+async fn handle(server: &ResourceServer, event: Event) -> Result<Value, http::Error> {
     let headers = HeaderMap::try_from(&event.headers)?;
-    Ok(match items(verifier, &headers).await {
+    Ok(match items(server, &headers).await {
         Ok(body) => json!({ "statusCode": 200, "body": body }),
         Err(rejection) => refusal(&rejection),
     })
 }
 
-async fn items(verifier: &Verifier, headers: &HeaderMap) -> Result<String, AuthRejection> {
-    let token = verifier.authenticate(headers).await?;
-    verifier.authorize::<ItemsRead>(&token)?;
+async fn items(server: &ResourceServer, headers: &HeaderMap) -> Result<String, AuthRejection> {
+    let token = server.authenticate(headers).await?;
+    server.authorize::<ItemsRead>(&token)?;
     Ok(format!("items of {}", token.sub()))
 }
 

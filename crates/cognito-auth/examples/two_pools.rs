@@ -11,7 +11,7 @@ use std::error::Error;
 
 use axum::Router;
 use axum::routing::get;
-use cognito_auth::{Caller, UserPool, Verifier};
+use cognito_auth::{Caller, ResourceServer, UserPool, Verifier};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .client_ids([env::var("CUSTOMER_CLIENT_ID")?, env::var("STAFF_CLIENT_ID")?])
         .build()?;
 
-    let app = Router::new().route("/orders", get(orders)).with_state(verifier);
+    let app = Router::new().route("/orders", get(orders)).with_state(ResourceServer::new(verifier));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     println!("listening on http://{}", listener.local_addr()?);
     Ok(axum::serve(listener, app).await?)

@@ -40,6 +40,7 @@ struct Verified {
 
 /// Who a token speaks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Principal<'a> {
     /// A user of the pool.
     User {
@@ -200,6 +201,10 @@ impl AccessToken {
             times,
             payload,
         })))
+    }
+
+    pub(crate) fn auth_time_seconds(&self) -> Option<i64> {
+        self.0.auth_time
     }
 
     pub(crate) fn times(&self) -> Times {

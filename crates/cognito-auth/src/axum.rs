@@ -1,4 +1,4 @@
-//! Extractors for axum: a handler that names one cannot run without what it stands for.
+//! The extractor for axum.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,26 +6,26 @@ use std::ops::Deref;
 
 use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
 use axum::response::{IntoResponse, Response};
-use http::header::{AUTHORIZATION, HeaderValue};
 use http::request::Parts;
 
 use crate::access_token::AccessToken;
 use crate::policy::{Authenticated, Policy};
 use crate::rejection::{AuthRejection, RejectionKind};
-use crate::verifier::Verifier;
+use crate::resource_server::ResourceServer;
 
-/// The caller of a request, verified and found to fulfil the policy `P`. It dereferences to the [`AccessToken`].
+/// The caller of a request, whose access token is valid and fulfils the policy `P`. It dereferences to the
+/// [`AccessToken`].
 ///
-/// It needs a [`Verifier`] in the state of the router ([`FromRef`]). Name it before the extractor of the body, so that
-/// a caller who is not let in learns nothing about the body that is expected. A token is verified once per request,
-/// however many extractors ask for the caller.
+/// It needs a [`ResourceServer`] in the state of the router ([`FromRef`]). Name it before the extractor of the body, so
+/// that a rejected caller learns nothing about the expected body. A token is verified once per request, however many
+/// extractors need the caller.
 ///
-/// `Option<Caller<P>>` is nothing for a request without a token. A token that is not valid, or a caller who does not
-/// fulfil the policy, is rejected all the same: a client whose token has expired must learn it.
+/// `Option<Caller<P>>` is `None` for a request without a token. An invalid token, or a caller who does not fulfil the
+/// policy, is still rejected: a client whose token has expired must learn it.
 ///
 /// ```
 /// use axum::{Router, routing::{get, post}};
-/// use cognito_auth::{Caller, Verifier};
+/// use cognito_auth::{Caller, ResourceServer};
 ///
 /// cognito_auth::scope!(ItemsWrite = "items/write");
 ///
@@ -39,12 +39,12 @@ use crate::verifier::Verifier;
 ///     if caller.is_some() { "Welcome back." } else { "Please sign in." }
 /// }
 ///
-/// fn app(verifier: Verifier) -> Router {
+/// fn app(server: ResourceServer) -> Router {
 ///     Router::new()
 ///         .route("/", get(home))
 ///         .route("/me", get(me))
 ///         .route("/items", post(create_item))
-///         .with_state(verifier)
+///         .with_state(server)
 /// }
 /// ```
 pub struct Caller<P = Authenticated> {
@@ -53,7 +53,7 @@ pub struct Caller<P = Authenticated> {
 }
 
 impl<P> Caller<P> {
-    /// The token itself, to be kept longer than the request's handler runs.
+    /// Returns the token.
     #[must_use]
     pub fn into_token(self) -> AccessToken {
         self.token
@@ -75,30 +75,30 @@ impl<P> Clone for Caller<P> {
 }
 
 impl<P> fmt::Debug for Caller<P> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Caller").field(&self.token).finish()
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Caller").field(&self.token).finish()
     }
 }
 
 impl<S, P> FromRequestParts<S> for Caller<P>
 where
-    Verifier: FromRef<S>,
+    ResourceServer: FromRef<S>,
     S: Send + Sync,
     P: Policy,
 {
     type Rejection = AuthRejection;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AuthRejection> {
-        let verifier = Verifier::from_ref(state);
-        let token = authenticate_once(&verifier, parts).await?;
-        verifier.authorize::<P>(&token)?;
+        let server = ResourceServer::from_ref(state);
+        let token = server.authenticate_request(parts).await?;
+        server.authorize::<P>(&token)?;
         Ok(Self { token, policy: PhantomData })
     }
 }
 
 impl<S, P> OptionalFromRequestParts<S> for Caller<P>
 where
-    Verifier: FromRef<S>,
+    ResourceServer: FromRef<S>,
     S: Send + Sync,
     P: Policy,
 {
@@ -111,31 +111,6 @@ where
             Err(rejection) => Err(rejection),
         }
     }
-}
-
-/// What a verifier found out about the header of a request.
-#[derive(Clone)]
-struct Authentication {
-    verifier: Verifier,
-    header: HeaderValue,
-    token: AccessToken,
-}
-
-/// Keeps the outcome in the request's extensions. It counts for the verifier that found it and for the header that it
-/// was found for: routers with other verifiers, and layers that change the header, can share a request.
-async fn authenticate_once(verifier: &Verifier, parts: &mut Parts) -> Result<AccessToken, AuthRejection> {
-    if let Some(known) = parts.extensions.get::<Authentication>()
-        && known.verifier.is_same(verifier)
-        && parts.headers.get_all(AUTHORIZATION).iter().eq([&known.header])
-    {
-        return Ok(known.token.clone());
-    }
-    let token = verifier.authenticate(&parts.headers).await?;
-    if let Some(header) = parts.headers.get(AUTHORIZATION).cloned() {
-        let authentication = Authentication { verifier: verifier.clone(), header, token: token.clone() };
-        parts.extensions.insert(authentication);
-    }
-    Ok(token)
 }
 
 impl IntoResponse for AuthRejection {

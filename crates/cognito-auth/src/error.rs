@@ -163,6 +163,7 @@ pub enum VerifyError {
 
 /// A part of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Part {
     /// The first part.
     Header,
@@ -215,7 +216,7 @@ impl KeySetError {
     }
 }
 
-/// Why a [`Verifier`](crate::Verifier) cannot be built.
+/// Why a [`Verifier`](crate::Verifier) or a [`ResourceServer`](crate::ResourceServer) cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {

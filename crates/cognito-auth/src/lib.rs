@@ -13,17 +13,20 @@ pub use self::claims::ClaimError;
 pub use self::error::{BuildError, KeySetError, ObjectError, Part, VerifyError};
 pub use self::id_token::IdToken;
 pub use self::keys::{FetchCause, FetchError, JwksError};
-pub use self::policy::{
-    Alternative, AnyOf, Authenticated, Group, HasScope, InGroup, Policy, Requirements, Scope,
-};
+#[doc(hidden)]
+pub use self::policy::is_scope as __is_scope;
+pub use self::policy::{AnyOf, Authenticated, Group, HasScope, InGroup, MaxAge, Policy, Scope};
 pub use self::pool::{PoolError, UserPool};
 pub use self::rejection::{AuthRejection, RejectionKind};
+pub use self::requirements::{Alternative, Requirements};
+pub use self::resource_server::{ResourceServer, ResourceServerBuilder};
 pub use self::stats::{PoolStats, Stats};
 pub use self::verifier::{Verifier, VerifierBuilder};
 
 mod access_token;
 #[cfg(feature = "axum")]
-pub mod axum;
+mod axum;
+mod bearer;
 mod cache;
 mod claims;
 mod clock;
@@ -33,10 +36,11 @@ mod id_token;
 mod jose;
 mod json;
 mod keys;
-pub mod policy;
+mod policy;
 mod pool;
 mod rejection;
-mod request;
+mod requirements;
+mod resource_server;
 mod stats;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -1,4 +1,4 @@
-//! What a caller is told who is not let in: a status, a challenge and a fixed sentence.
+//! Responses to rejected callers: a status, a challenge and a fixed sentence.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,34 +8,45 @@ use http::header::{HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::status::StatusCode;
 
 use crate::error::{BuildError, VerifyError};
+use crate::requirements::{Alternative, Requirements, union};
 
-/// Why a request is not let in, as its sender may know it.
+/// Why a request is rejected, as its sender may know it.
 ///
-/// An application that writes error bodies of its own takes [`status`](Self::status), [`headers`](Self::headers) and
-/// [`detail`](Self::detail) from it. With the feature `axum` it is a response by itself, in plain text, and puts itself
-/// into the extensions of that response, where a layer finds it for the log.
+/// An application that writes its own error bodies uses [`status`](Self::status), [`headers`](Self::headers) and
+/// [`detail`](Self::detail). With the feature `axum` it is a response in plain text and puts itself into the extensions
+/// of that response, where a layer finds it for the log.
 ///
 /// Its `Display` is the sentence for the caller; its `source` is the [`VerifyError`] for the operator.
 #[derive(Debug, Clone)]
 pub struct AuthRejection {
     kind: RejectionKind,
-    scopes: Vec<&'static str>,
-    retry_after: Option<Duration>,
     challenge: Challenge,
+    denial: Option<Arc<Denial>>,
     source: Option<Arc<VerifyError>>,
 }
 
-/// The answers that a request without sufficient credentials can get.
+/// What the policy requires beyond a valid token.
+#[derive(Debug)]
+struct Denial {
+    unmet: Vec<Alternative>,
+    scopes: Vec<&'static str>,
+    max_age: Option<Duration>,
+}
+
+/// The kinds of rejection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum RejectionKind {
     /// 401: there is no access token.
     MissingToken,
-    /// 400: there are several `Authorization` headers, or the one there is cannot be read.
+    /// 400: there are several `Authorization` headers, or the header cannot be parsed.
     InvalidRequest,
     /// 401: the token is not valid here.
     InvalidToken,
     /// 401: the token has expired; the client should refresh it.
     ExpiredToken,
+    /// 401: the user must sign in again, because the sign-in is too old (RFC 9470).
+    InsufficientAuthentication,
     /// 403: the token lacks a scope.
     InsufficientScope,
     /// 403: the caller is not in a group, or does not fulfil another condition.
@@ -46,46 +57,58 @@ pub enum RejectionKind {
 
 impl AuthRejection {
     pub(crate) fn new(kind: RejectionKind, challenge: &Challenge) -> Self {
-        Self { kind, scopes: Vec::new(), retry_after: None, challenge: challenge.clone(), source: None }
+        Self { kind, challenge: challenge.clone(), denial: None, source: None }
     }
 
-    /// A token was refused.
-    pub(crate) fn refused(error: VerifyError, challenge: &Challenge) -> Self {
-        let retry_after = match &error {
-            VerifyError::KeysUnavailable(unavailable) => Some(unavailable.retry_after()),
-            _ => None,
+    /// The verifier rejected the token.
+    pub(crate) fn invalid(error: VerifyError, challenge: &Challenge) -> Self {
+        let rejection = Self::new(kind_of(&error), challenge);
+        Self { source: Some(Arc::new(error)), ..rejection }
+    }
+
+    /// The token is valid, but does not fulfil the policy; `unmet` is not empty.
+    pub(crate) fn denied(
+        requirements: &Requirements,
+        unmet: Vec<Alternative>,
+        challenge: &Challenge,
+    ) -> Self {
+        let best =
+            unmet.iter().find(|way| way.is_obtainable()).or(unmet.first()).cloned().unwrap_or_default();
+        let max_age = best.max_age.filter(|_| best.is_obtainable());
+        let kind = match (max_age, best.scopes.as_slice()) {
+            (Some(_), _) => RejectionKind::InsufficientAuthentication,
+            (None, [_, ..]) => RejectionKind::InsufficientScope,
+            (None, []) => RejectionKind::Forbidden,
         };
-        let kind = kind_of(&error);
-        Self { retry_after, source: Some(Arc::new(error)), ..Self::new(kind, challenge) }
+        // The next token of the client must have the scopes of this one, too.
+        let scopes = match best.scopes.as_slice() {
+            [] => Vec::new(),
+            scopes => union(&requirements.indispensable_scopes(), scopes),
+        };
+        Self { denial: Some(Arc::new(Denial { unmet, scopes, max_age })), ..Self::new(kind, challenge) }
     }
 
-    /// A valid token is not enough. The scopes are those to ask for; there are none if a scope is not what is missing.
-    pub(crate) fn denied(scopes: Vec<&'static str>, challenge: &Challenge) -> Self {
-        let kind =
-            if scopes.is_empty() { RejectionKind::Forbidden } else { RejectionKind::InsufficientScope };
-        Self { scopes, ..Self::new(kind, challenge) }
-    }
-
-    /// Which of the answers this is, to match on.
+    /// Returns the kind, to match on.
     #[must_use]
     pub fn kind(&self) -> RejectionKind {
         self.kind
     }
 
-    /// The status of the answer.
+    /// Returns the status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self.kind {
             RejectionKind::InvalidRequest => StatusCode::BAD_REQUEST,
-            RejectionKind::MissingToken | RejectionKind::InvalidToken | RejectionKind::ExpiredToken => {
-                StatusCode::UNAUTHORIZED
-            }
+            RejectionKind::MissingToken
+            | RejectionKind::InvalidToken
+            | RejectionKind::ExpiredToken
+            | RejectionKind::InsufficientAuthentication => StatusCode::UNAUTHORIZED,
             RejectionKind::InsufficientScope | RejectionKind::Forbidden => StatusCode::FORBIDDEN,
             RejectionKind::KeysUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
-    /// A sentence for the caller. It is the same for every request of one [`kind`](Self::kind).
+    /// Returns a sentence for the caller. It is the same for every request of one [`kind`](Self::kind).
     #[must_use]
     pub fn detail(&self) -> &'static str {
         match self.kind {
@@ -95,64 +118,81 @@ impl AuthRejection {
             }
             RejectionKind::InvalidToken => "The access token is not valid.",
             RejectionKind::ExpiredToken => "The access token has expired.",
+            RejectionKind::InsufficientAuthentication => "A more recent sign-in is required.",
             RejectionKind::InsufficientScope => "The access token lacks a required scope.",
             RejectionKind::Forbidden => "The caller is not permitted to do this.",
             RejectionKind::KeysUnavailable => "Access tokens cannot be verified at the moment.",
         }
     }
 
-    /// The scopes that a token must have, for [`RejectionKind::InsufficientScope`].
+    /// Returns what the caller lacks for each way to fulfil the policy. Empty unless the policy is the reason.
+    #[must_use]
+    pub fn unmet(&self) -> &[Alternative] {
+        self.denial.as_ref().map_or(&[], |denial| &denial.unmet)
+    }
+
+    /// Returns the scopes that the next token must have. Empty unless a scope is missing.
     #[must_use]
     pub fn scopes(&self) -> &[&'static str] {
-        &self.scopes
+        self.denial.as_ref().map_or(&[], |denial| &denial.scopes)
     }
 
-    /// When to try again, for [`RejectionKind::KeysUnavailable`].
+    /// Returns how recent the sign-in must be, for [`RejectionKind::InsufficientAuthentication`].
+    #[must_use]
+    pub fn max_age(&self) -> Option<Duration> {
+        self.denial.as_ref()?.max_age
+    }
+
+    /// Returns when to try again, for [`RejectionKind::KeysUnavailable`].
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        match self.source.as_deref() {
+            Some(VerifyError::KeysUnavailable(unavailable)) => Some(unavailable.retry_after()),
+            _ => None,
+        }
     }
 
-    /// The headers that belong to the answer: `WWW-Authenticate` (RFC 6750, section 3) or `Retry-After`.
+    /// Returns the headers of the response: `WWW-Authenticate` (RFC 6750, section 3) or `Retry-After`.
     #[must_use]
     pub fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        match self.retry_after {
-            Some(wait) => drop(headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()))),
-            None => drop(headers.insert(WWW_AUTHENTICATE, self.challenge())),
-        }
-        headers
+        let (name, value) = match self.retry_after() {
+            Some(wait) => (RETRY_AFTER, HeaderValue::from(wait.as_secs())),
+            None => (WWW_AUTHENTICATE, self.challenge()),
+        };
+        HeaderMap::from_iter([(name, value)])
     }
 
     fn challenge(&self) -> HeaderValue {
         let error = self.error_code();
-        let scopes = self.scopes.join(" ");
+        let scopes = self.scopes().join(" ");
+        let max_age = self.max_age().map(|max_age| max_age.as_secs().to_string());
         let attributes = [
             ("realm", self.challenge.realm.as_deref()),
             ("error", error),
             ("error_description", error.map(|_| self.detail())),
             ("scope", Some(scopes.as_str()).filter(|scopes| !scopes.is_empty())),
+            ("max_age", max_age.as_deref()),
             ("resource_metadata", self.challenge.resource_metadata.as_deref()),
         ];
         let given = attributes.iter().filter_map(|(name, value)| Some(format!("{name}=\"{}\"", (*value)?)));
-        let attributes = given.collect::<Vec<_>>().join(", ");
-        let challenge = format!("Bearer {attributes}");
-        // A policy written by hand can name a scope that fits into no header; the bare challenge always does.
+        let challenge = format!("Bearer {}", given.collect::<Vec<_>>().join(", "));
+        // A policy written by hand can name a scope that does not fit into a header; the bare challenge always does.
         HeaderValue::from_str(challenge.trim_end()).unwrap_or(HeaderValue::from_static("Bearer"))
     }
 
-    /// The error codes of RFC 6750, section 3.1. A request without a token gets none.
+    /// Returns the error code (RFC 6750, section 3.1; RFC 9470, section 3). A request without a token gets none.
     fn error_code(&self) -> Option<&'static str> {
         match self.kind {
             RejectionKind::MissingToken | RejectionKind::KeysUnavailable => None,
             RejectionKind::InvalidRequest => Some("invalid_request"),
             RejectionKind::InvalidToken | RejectionKind::ExpiredToken => Some("invalid_token"),
+            RejectionKind::InsufficientAuthentication => Some("insufficient_user_authentication"),
             RejectionKind::InsufficientScope | RejectionKind::Forbidden => Some("insufficient_scope"),
         }
     }
 }
 
-/// The one table from causes to answers.
+/// The one mapping from causes to kinds.
 fn kind_of(error: &VerifyError) -> RejectionKind {
     match error {
         VerifyError::KeysUnavailable(_) => RejectionKind::KeysUnavailable,
@@ -186,8 +226,8 @@ fn kind_of(error: &VerifyError) -> RejectionKind {
 }
 
 impl fmt::Display for AuthRejection {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.detail())
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.detail())
     }
 }
 
@@ -197,8 +237,8 @@ impl std::error::Error for AuthRejection {
     }
 }
 
-/// What every challenge of a verifier says about itself.
-#[derive(Debug, Clone)]
+/// What every challenge of a resource server contains.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Challenge {
     realm: Option<Arc<str>>,
     resource_metadata: Option<Arc<str>>,
@@ -213,7 +253,7 @@ impl Challenge {
     }
 }
 
-/// Text that is the content of a quoted string as it stands (RFC 9110, section 5.6.4).
+/// Checks that the text needs no escapes in a quoted string (RFC 9110, section 5.6.4).
 fn quotable(name: &'static str, text: Option<&str>) -> Result<Option<Arc<str>>, BuildError> {
     let fits = |byte: u8| (byte == b' ' || byte.is_ascii_graphic()) && byte != b'"' && byte != b'\\';
     match text {

@@ -13,7 +13,6 @@ use crate::jose::Unverified;
 use crate::json::excerpt;
 use crate::keys::KeySource;
 use crate::pool::UserPool;
-use crate::rejection::Challenge;
 use crate::stats::{Counters, PoolStats, Stats};
 
 use self::builder::DenyList;
@@ -49,8 +48,6 @@ struct Inner {
     sources: Vec<KeySource>,
     rules: Rules,
     max_token_bytes: usize,
-    scope_checks: bool,
-    challenge: Challenge,
     deny_list: Option<DenyList>,
     clock: Clock,
     cache: Arc<TokenCache>,
@@ -131,14 +128,9 @@ impl Verifier {
         self.0.counters.stats(self.0.cache.len(), pools)
     }
 
-    pub(crate) fn challenge(&self) -> &Challenge {
-        &self.0.challenge
-    }
-
-    /// Whether policies look at scopes; `false` after [`VerifierBuilder::without_scope_checks`].
-    #[must_use]
-    pub fn checks_scopes(&self) -> bool {
-        self.0.scope_checks
+    /// The earliest time of day, in Unix seconds, that it can be within the permitted clock skew.
+    pub(crate) fn earliest_time(&self) -> i64 {
+        self.0.clock.unix_seconds() - self.0.rules.clock_skew_seconds
     }
 
     async fn access_token(&self, raw: &str) -> Result<AccessToken, VerifyError> {
@@ -170,11 +162,6 @@ impl Verifier {
         let unverified = Unverified::parse(raw)?;
         let Signer { pool, now, .. } = inner.verify_signature(&unverified).await?;
         IdToken::check(unverified.payload, &inner.pools[pool], &inner.rules, now)
-    }
-
-    #[cfg(feature = "axum")]
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
@@ -254,7 +241,6 @@ impl fmt::Debug for Verifier {
             .debug_struct("Verifier")
             .field("pools", &self.0.pools)
             .field("rules", &self.0.rules)
-            .field("scope_checks", &self.0.scope_checks)
             .finish_non_exhaustive()
     }
 }

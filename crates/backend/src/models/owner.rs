@@ -15,8 +15,8 @@ impl Owner {
     /// The caller themselves. A machine's data lies apart from every user's, whatever its client id is.
     pub fn of(token: &AccessToken) -> Self {
         match token.principal() {
-            Principal::User { sub, .. } => Self::user(token.user_pool_id(), sub),
             Principal::Machine { client_id } => Self(["CLIENT", token.user_pool_id(), client_id].join("#")),
+            _ => Self::user(token.user_pool_id(), token.sub()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What an operation requires of its caller, read from the handler's signature.
 
-use cognito_auth::{Policy, policy::Alternative};
+use cognito_auth::{Alternative, Policy};
 use http::StatusCode;
 use utoipa::openapi::{
     ContentBuilder, Ref, RefOr, Response, ResponseBuilder,

@@ -64,7 +64,7 @@ pub enum CallerKind {
 pub async fn show_current_user(caller: Caller) -> Response {
     let (kind, sub, username) = match caller.principal() {
         Principal::User { sub, username, .. } => (CallerKind::User, Some(sub), Some(username)),
-        Principal::Machine { .. } => (CallerKind::Machine, None, None),
+        _ => (CallerKind::Machine, None, None),
     };
     let user = CurrentUser {
         kind,

@@ -85,13 +85,9 @@ impl TestApp {
             services::dynamodb::client_config(&aws).endpoint_url(endpoint).build(),
         );
         let s3_config = services::s3::client_config(&aws, true).endpoint_url(s3.endpoint_url()).build();
-        let verifier = pool
-            .verifier_builder()
-            .resources([config.resource()])
-            .resource_metadata(config.resource_metadata_url());
-        let verifier = if config.cognito.require_scopes { verifier } else { verifier.without_scope_checks() };
+        let verifier = pool.verifier_builder().resources([config.resource()]).build().unwrap();
         let s3_client = aws_sdk_s3::Client::from_conf(s3_config);
-        let app = App::with_verifier(config, verifier.build().unwrap(), dynamodb_client, Some(s3_client));
+        let app = App::with_verifier(config, verifier, dynamodb_client, Some(s3_client)).unwrap();
         Self { router: backend::router(&app), app, pool, _dynamodb: dynamodb, _s3: s3 }
     }
 

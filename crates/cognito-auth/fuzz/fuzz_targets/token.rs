@@ -5,21 +5,21 @@ use std::pin::pin;
 use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
 
-use cognito_auth::Verifier;
+use cognito_auth::ResourceServer;
 use cognito_auth::testing::TestPool;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 
-static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| TestPool::new().verifier());
+static SERVER: LazyLock<ResourceServer> = LazyLock::new(|| TestPool::new().resource_server());
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(header) = HeaderValue::from_bytes(bytes) {
         let headers = HeaderMap::from_iter([(AUTHORIZATION, header)]);
-        assert!(now(VERIFIER.authenticate(&headers)).is_err());
+        assert!(now(SERVER.authenticate(&headers)).is_err());
     }
     if let Ok(raw) = std::str::from_utf8(bytes) {
-        assert!(now(VERIFIER.verify_access(raw)).is_err());
-        assert!(now(VERIFIER.verify_id(raw)).is_err());
+        assert!(now(SERVER.verifier().verify_access(raw)).is_err());
+        assert!(now(SERVER.verifier().verify_id(raw)).is_err());
     }
 });
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{JwksServer, TestClock, TestKey, TokenBuilder};
 use crate::pool::UserPool;
+use crate::resource_server::ResourceServer;
 use crate::verifier::{Verifier, VerifierBuilder};
 
 /// A user pool that exists only in tests: it mints tokens as Cognito shapes them, with keys of its own.
@@ -136,7 +137,13 @@ impl TestPool {
         self.verifier_builder().build().expect("the pool and its client are enough")
     }
 
-    /// The description of such a verifier, to be changed.
+    /// A resource server that accepts the pool's tokens and needs no network.
+    #[must_use]
+    pub fn resource_server(&self) -> ResourceServer {
+        ResourceServer::new(self.verifier())
+    }
+
+    /// The builder of [`verifier`](Self::verifier), to change it.
     pub fn verifier_builder(&self) -> VerifierBuilder {
         let builder = Verifier::builder(self.user_pool()).client_ids([&self.client_id]);
         match &self.clock {

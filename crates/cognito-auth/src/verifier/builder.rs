@@ -13,7 +13,6 @@ use crate::clock::Clock;
 use crate::error::BuildError;
 use crate::keys::KeySource;
 use crate::pool::UserPool;
-use crate::rejection::Challenge;
 use crate::stats::Counters;
 
 /// AWS advises not to assume a maximum token size, and the header of a request that carries one is seldom allowed to be
@@ -35,12 +34,9 @@ pub struct VerifierBuilder {
     client_ids: Vec<String>,
     any_client: bool,
     resources: Vec<String>,
-    scope_checks: bool,
     clock_skew: Duration,
     cache_capacity: usize,
     max_token_bytes: usize,
-    realm: Option<String>,
-    resource_metadata: Option<String>,
     deny_list: Option<DenyList>,
     clock: Clock,
 }
@@ -68,12 +64,9 @@ impl VerifierBuilder {
             client_ids: Vec::new(),
             any_client: false,
             resources: Vec::new(),
-            scope_checks: true,
             clock_skew: DEFAULT_CLOCK_SKEW,
             cache_capacity: DEFAULT_CACHE_CAPACITY,
             max_token_bytes: DEFAULT_MAX_TOKEN_BYTES,
-            realm: None,
-            resource_metadata: None,
             deny_list: None,
             clock: Clock::system(),
         }
@@ -107,15 +100,6 @@ impl VerifierBuilder {
         self
     }
 
-    /// Lets policies pass whatever scopes they ask for; groups still hold.
-    ///
-    /// For pools without a resource server, and for clients that sign in through the SDK, whose tokens carry no custom
-    /// scopes. Whoever is signed in can then do all that is guarded by scopes alone.
-    pub fn without_scope_checks(mut self) -> Self {
-        self.scope_checks = false;
-        self
-    }
-
     /// By how much the clocks of Cognito and of this machine may differ: 10 seconds unless set, at most 5 minutes. Parts
     /// of a second do not count.
     pub fn clock_skew(mut self, skew: Duration) -> Self {
@@ -146,18 +130,6 @@ impl VerifierBuilder {
         self
     }
 
-    /// The `realm` of challenges (RFC 9110, section 11.5): printable ASCII without `"` and `\`. None unless set.
-    pub fn realm(mut self, realm: impl Into<String>) -> Self {
-        self.realm = Some(realm.into());
-        self
-    }
-
-    /// The URL of the protected resource metadata that challenges point to (RFC 9728, section 5.1). None unless set.
-    pub fn resource_metadata(mut self, url: impl Into<String>) -> Self {
-        self.resource_metadata = Some(url.into());
-        self
-    }
-
     /// Reads the time from a clock that a test moves.
     #[cfg(feature = "testing")]
     pub fn clock(mut self, clock: crate::testing::TestClock) -> Self {
@@ -173,7 +145,6 @@ impl VerifierBuilder {
     ///   said whose tokens are accepted.
     /// - [`BuildError::SamePool`] if two pools share an id or an issuer.
     /// - [`BuildError::ClockSkew`] if the clock skew is more than 5 minutes.
-    /// - [`BuildError::HeaderValue`] if the realm or the metadata URL does not fit into a header.
     pub fn build(self) -> Result<Verifier, BuildError> {
         if self.client_ids.is_empty() && !self.any_client {
             return Err(BuildError::NoClientIds);
@@ -188,8 +159,6 @@ impl VerifierBuilder {
             pools: self.pools.iter().map(TrustedPool::new).collect(),
             sources: self.pools.iter().map(source).collect(),
             max_token_bytes: self.max_token_bytes,
-            scope_checks: self.scope_checks,
-            challenge: Challenge::new(self.realm.as_deref(), self.resource_metadata.as_deref())?,
             rules: Rules {
                 client_ids: (!self.any_client).then_some(self.client_ids),
                 resources: self.resources,

@@ -10,8 +10,8 @@ use axum::http::{HeaderMap, Request, Response, StatusCode};
 use axum::routing::get;
 use cognito_auth::testing::{Reply, TestPool};
 use cognito_auth::{
-    AnyOf, AuthRejection, Authenticated, Caller, InGroup, Policy, RejectionKind, Requirements, UserPool,
-    Verifier, VerifyError, group, scope,
+    AnyOf, AuthRejection, Authenticated, BuildError, Caller, InGroup, Policy, RejectionKind, Requirements,
+    ResourceServer, UserPool, Verifier, VerifyError, group, scope,
 };
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
@@ -39,7 +39,7 @@ async fn administrate(_: Caller<(InGroup<Admins>, ItemsRead, ItemsWrite)>) {}
 
 async fn either(_: Caller<AnyOf<(Admins, ItemsRead)>>) {}
 
-fn app(verifier: Verifier) -> Router {
+fn app(server: ResourceServer) -> Router {
     Router::new()
         .route("/name", get(name))
         .route("/optional", get(optional))
@@ -47,7 +47,7 @@ fn app(verifier: Verifier) -> Router {
         .route("/write", get(write))
         .route("/administrate", get(administrate))
         .route("/either", get(either))
-        .with_state(verifier)
+        .with_state(server)
 }
 
 async fn send(app: &Router, path: &str, token: Option<&str>) -> Response<Body> {
@@ -69,7 +69,7 @@ async fn text(response: Response<Body>) -> String {
 #[tokio::test]
 async fn a_valid_token_names_the_caller() {
     let pool = TestPool::new();
-    let app = app(pool.verifier());
+    let app = app(pool.resource_server());
     let response = send(&app, "/name", Some(&pool.user("alice").access_token())).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(text(response).await, "alice");
@@ -78,13 +78,12 @@ async fn a_valid_token_names_the_caller() {
 #[tokio::test]
 async fn without_a_token_the_challenge_names_no_error() {
     let pool = TestPool::new();
-    let verifier = pool
-        .verifier_builder()
+    let server = ResourceServer::builder(pool.verifier())
         .realm("items")
         .resource_metadata("https://api.example.com/.well-known/oauth-protected-resource")
         .build()
         .unwrap();
-    let response = send(&app(verifier), "/name", None).await;
+    let response = send(&app(server), "/name", None).await;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(
         challenge(&response),
@@ -97,7 +96,7 @@ async fn without_a_token_the_challenge_names_no_error() {
 #[tokio::test]
 async fn a_bad_token_is_an_invalid_token() {
     let pool = TestPool::new();
-    let app = app(pool.verifier());
+    let app = app(pool.resource_server());
     for path in ["/name", "/optional", "/write"] {
         let response = send(&app, path, Some("eyJ.e30.AA")).await;
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{path}");
@@ -113,7 +112,7 @@ async fn a_bad_token_is_an_invalid_token() {
 #[tokio::test]
 async fn an_optional_caller_is_nothing_without_a_token() {
     let pool = TestPool::new();
-    let app = app(pool.verifier());
+    let app = app(pool.resource_server());
     assert_eq!(text(send(&app, "/optional", None).await).await, "unknown");
     let token = pool.user("alice").access_token();
     assert_eq!(text(send(&app, "/optional", Some(&token)).await).await, "known");
@@ -122,7 +121,7 @@ async fn an_optional_caller_is_nothing_without_a_token() {
 #[tokio::test]
 async fn a_missing_scope_is_named() {
     let pool = TestPool::new();
-    let app = app(pool.verifier());
+    let app = app(pool.resource_server());
     let token = pool.user("alice").scope("items/read items/writer").access_token();
     let response = send(&app, "/write", Some(&token)).await;
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
@@ -138,7 +137,7 @@ async fn a_missing_scope_is_named() {
 #[tokio::test]
 async fn all_of_names_every_scope_that_is_needed_and_any_of_needs_one() {
     let pool = TestPool::new();
-    let app = app(pool.verifier());
+    let app = app(pool.resource_server());
     let reader = pool.user("alice").in_group("admins").scope("items/read").access_token();
     let response = send(&app, "/administrate", Some(&reader)).await;
     assert!(challenge(&response).ends_with("scope=\"items/read items/write\""), "{}", challenge(&response));
@@ -156,7 +155,7 @@ async fn all_of_names_every_scope_that_is_needed_and_any_of_needs_one() {
 #[tokio::test]
 async fn without_scope_checks_groups_still_hold() {
     let pool = TestPool::new();
-    let app = app(pool.verifier_builder().without_scope_checks().build().unwrap());
+    let app = app(ResourceServer::builder(pool.verifier()).without_scope_checks().build().unwrap());
     let user = pool.user("bob").access_token();
     assert_eq!(send(&app, "/write", Some(&user)).await.status(), StatusCode::OK);
     assert_eq!(send(&app, "/administrate", Some(&user)).await.status(), StatusCode::FORBIDDEN);
@@ -169,7 +168,7 @@ async fn two_credentials_are_an_invalid_request() {
     let pool = TestPool::new();
     let bearer = format!("Bearer {}", pool.user("alice").access_token());
     let request = Request::get("/name").header(AUTHORIZATION, &bearer).header(AUTHORIZATION, &bearer);
-    let response = app(pool.verifier()).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let response = app(pool.resource_server()).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     assert!(challenge(&response).contains("error=\"invalid_request\""));
 }
@@ -181,7 +180,7 @@ async fn without_keys_the_caller_is_asked_to_come_back() {
     server.reply(Reply::Down);
     let verifier =
         Verifier::builder(pool.served_user_pool(&server)).client_ids([pool.client_id()]).build().unwrap();
-    let app = app(verifier.clone());
+    let app = app(ResourceServer::new(verifier.clone()));
     let token = pool.user("alice").access_token();
     let response = send(&app, "/name", Some(&token)).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -205,41 +204,81 @@ async fn a_token_is_verified_once_however_many_extractors_ask() {
     let pool = TestPool::new();
     let verifier = pool.verifier_builder().cache_capacity(0).build().unwrap();
     let token = pool.user("alice").scope("items/read items/write").access_token();
-    let response = send(&app(verifier.clone()), "/twice", Some(&token)).await;
+    let response = send(&app(ResourceServer::new(verifier.clone())), "/twice", Some(&token)).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(verifier.stats().accepted, 1);
 }
 
+#[test]
+fn realm_and_metadata_url_must_fit_into_a_header() {
+    let builder = || ResourceServer::builder(TestPool::new().verifier());
+    for text in ["a\"b", "a\r\nb", "a\\b", "ä"] {
+        assert!(matches!(builder().realm(text).build(), Err(BuildError::HeaderValue { .. })), "{text}");
+        assert!(matches!(builder().resource_metadata(text).build(), Err(BuildError::HeaderValue { .. })));
+    }
+}
+
 #[tokio::test]
-async fn what_one_verifier_found_does_not_count_for_another() {
+async fn invalid_token_is_verified_once_per_request() {
+    let pool = TestPool::new();
+    let server = pool.resource_server();
+    let bearer = format!("Bearer {}", pool.user("alice").expired().access_token());
+    let (mut parts, ()) = Request::get("/").header(AUTHORIZATION, bearer).body(()).unwrap().into_parts();
+    for _ in 0..2 {
+        let rejection = server.authenticate_request(&mut parts).await.unwrap_err();
+        assert_eq!(rejection.kind(), RejectionKind::ExpiredToken);
+    }
+    assert_eq!(server.verifier().stats().expired, 1);
+}
+
+#[tokio::test]
+async fn rejection_lists_what_is_missing_for_each_way() {
+    let pool = TestPool::new();
+    let server = pool.resource_server();
+    let raw = pool.user("alice").scope("items/write").access_token();
+    let token = server.verifier().verify_access(&raw).await.unwrap();
+    let rejection = server.authorize::<(ItemsWrite, AnyOf<(Admins, ItemsRead)>)>(&token).unwrap_err();
+    let unmet = rejection.unmet();
+    assert_eq!(
+        (unmet.len(), &unmet[0].groups[..], &unmet[1].scopes[..]),
+        (2, &["admins"][..], &["items/read"][..])
+    );
+    assert_eq!(rejection.scopes(), ["items/write", "items/read"]);
+    let lax = ResourceServer::builder(pool.verifier()).without_scope_checks().build().unwrap();
+    let rejection = lax.authorize::<(ItemsRead, Admins)>(&token).unwrap_err();
+    assert_eq!((rejection.unmet().len(), rejection.unmet()[0].scopes.len()), (1, 0));
+}
+
+#[tokio::test]
+async fn outcome_of_one_resource_server_does_not_count_for_another() {
     let (one, other) = (TestPool::with_id("us-east-1_One"), TestPool::with_id("us-east-1_Other"));
-    let (verifier, parts) = (one.verifier(), Request::get("/"));
+    let (server, parts) = (one.resource_server(), Request::get("/"));
     let token = one.user("alice").access_token();
     let request = parts.header(AUTHORIZATION, format!("Bearer {token}")).body(()).unwrap();
     let (mut parts, ()) = request.into_parts();
-    Caller::<Authenticated>::from_request_parts(&mut parts, &verifier).await.unwrap();
+    Caller::<Authenticated>::from_request_parts(&mut parts, &server).await.unwrap();
     let refused =
-        Caller::<Authenticated>::from_request_parts(&mut parts, &other.verifier()).await.unwrap_err();
+        Caller::<Authenticated>::from_request_parts(&mut parts, &other.resource_server()).await.unwrap_err();
     assert_eq!(refused.kind(), RejectionKind::InvalidToken);
 }
 
 #[tokio::test]
-async fn what_was_found_for_one_header_does_not_count_for_another() {
+async fn outcome_for_one_header_does_not_count_for_another() {
     let pool = TestPool::new();
-    let verifier = pool.verifier();
+    let server = pool.resource_server();
     let bearer = |name: &str| format!("Bearer {}", pool.user(name).access_token());
     let request = Request::get("/").header(AUTHORIZATION, bearer("alice")).body(()).unwrap();
     let (mut parts, ()) = request.into_parts();
-    let caller = Caller::<Authenticated>::from_request_parts(&mut parts, &verifier).await.unwrap();
+    let caller = Caller::<Authenticated>::from_request_parts(&mut parts, &server).await.unwrap();
     assert_eq!(caller.username(), Some("alice"));
     parts.headers.insert(AUTHORIZATION, bearer("bob").parse().unwrap());
-    let caller = Caller::<Authenticated>::from_request_parts(&mut parts, &verifier).await.unwrap();
+    let caller = Caller::<Authenticated>::from_request_parts(&mut parts, &server).await.unwrap();
     assert_eq!(caller.username(), Some("bob"));
     parts.headers.append(AUTHORIZATION, bearer("bob").parse().unwrap());
-    let refused = Caller::<Authenticated>::from_request_parts(&mut parts, &verifier).await.unwrap_err();
+    let refused = Caller::<Authenticated>::from_request_parts(&mut parts, &server).await.unwrap_err();
     assert_eq!(refused.kind(), RejectionKind::InvalidRequest);
     parts.headers.remove(AUTHORIZATION);
-    let refused = Caller::<Authenticated>::from_request_parts(&mut parts, &verifier).await.unwrap_err();
+    let refused = Caller::<Authenticated>::from_request_parts(&mut parts, &server).await.unwrap_err();
     assert_eq!(refused.kind(), RejectionKind::MissingToken);
 }
 
@@ -248,7 +287,7 @@ async fn the_cause_is_for_the_log_and_not_for_the_caller() {
     let pool = TestPool::new();
     let token =
         pool.user("alice").claim("iss", "https://evil.example.com\"\r\nx-injected: 1".into()).access_token();
-    let response = send(&app(pool.verifier()), "/name", Some(&token)).await;
+    let response = send(&app(pool.resource_server()), "/name", Some(&token)).await;
     let rejection = response.extensions().get::<AuthRejection>().unwrap();
     assert!(matches!(
         std::error::Error::source(rejection).unwrap().downcast_ref(),
@@ -266,7 +305,7 @@ async fn query_and_cookies_are_never_read() {
     let uri = format!("/name?access_token={token}");
     let request =
         Request::get(uri).header("cookie", format!("access_token={token}")).body(Body::empty()).unwrap();
-    let response = app(pool.verifier()).oneshot(request).await.unwrap();
+    let response = app(pool.resource_server()).oneshot(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(challenge(&response), "Bearer");
 }
@@ -277,21 +316,21 @@ async fn every_kind_of_rejection_has_its_status_and_headers() {
     let down = Verifier::builder(
         UserPool::new("eu-west-1_A1").unwrap().with_jwks_url("http://127.0.0.1:1").unwrap(),
     );
-    let down = down.any_client().build().unwrap();
-    let verifier = pool.verifier();
+    let down = ResourceServer::new(down.any_client().build().unwrap());
+    let server = pool.resource_server();
     let bearer =
         |token: &str| HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())]);
     let valid = pool.user("alice").access_token();
-    let token = verifier.verify_access(&valid).await.unwrap();
+    let token = server.verifier().verify_access(&valid).await.unwrap();
     let rejections = [
-        (RejectionKind::MissingToken, 401, verifier.authenticate(&HeaderMap::new()).await.unwrap_err()),
-        (RejectionKind::InvalidRequest, 400, verifier.authenticate(&bearer("a b")).await.unwrap_err()),
-        (RejectionKind::InvalidToken, 401, verifier.authenticate(&bearer("a")).await.unwrap_err()),
+        (RejectionKind::MissingToken, 401, server.authenticate(&HeaderMap::new()).await.unwrap_err()),
+        (RejectionKind::InvalidRequest, 400, server.authenticate(&bearer("a b")).await.unwrap_err()),
+        (RejectionKind::InvalidToken, 401, server.authenticate(&bearer("a")).await.unwrap_err()),
         (RejectionKind::ExpiredToken, 401, {
-            verifier.authenticate(&bearer(&pool.user("alice").expired().access_token())).await.unwrap_err()
+            server.authenticate(&bearer(&pool.user("alice").expired().access_token())).await.unwrap_err()
         }),
-        (RejectionKind::InsufficientScope, 403, verifier.authorize::<ItemsRead>(&token).unwrap_err()),
-        (RejectionKind::Forbidden, 403, verifier.authorize::<Admins>(&token).unwrap_err()),
+        (RejectionKind::InsufficientScope, 403, server.authorize::<ItemsRead>(&token).unwrap_err()),
+        (RejectionKind::Forbidden, 403, server.authorize::<Admins>(&token).unwrap_err()),
         (RejectionKind::KeysUnavailable, 503, down.authenticate(&bearer(&valid)).await.unwrap_err()),
     ];
     for (kind, status, rejection) in rejections {
@@ -316,11 +355,11 @@ async fn conditions_of_the_application_decide_on_claims() {
     }
 
     let pool = TestPool::new();
-    let verifier = pool.verifier();
+    let server = pool.resource_server();
     for (tenant, admitted) in [("acme", true), ("other", false)] {
         let raw = pool.user("alice").claim("tenant", tenant.into()).access_token();
-        let token = verifier.verify_access(&raw).await.unwrap();
-        assert_eq!(verifier.authorize::<Acme>(&token).is_ok(), admitted);
+        let token = server.verifier().verify_access(&raw).await.unwrap();
+        assert_eq!(server.authorize::<Acme>(&token).is_ok(), admitted);
     }
     assert_eq!(
         <(Acme, AnyOf<(Admins, ItemsRead)>)>::REQUIREMENTS.to_string(),

@@ -7,4 +7,5 @@ mod properties;
 mod readme;
 mod reference;
 mod rules;
+mod step_up;
 mod token_cache;

@@ -70,8 +70,4 @@ fn what_cannot_be_trusted_cannot_be_built() {
     assert!(matches!(error(builder.clone().pool(twin)), BuildError::SamePool { .. }));
     let skewed = builder.clone().clock_skew(Duration::from_secs(301));
     assert!(matches!(error(skewed), BuildError::ClockSkew { .. }));
-    for text in ["a\"b", "a\r\nb", "a\\b", "ä"] {
-        assert!(matches!(error(builder.clone().realm(text)), BuildError::HeaderValue { .. }));
-        assert!(matches!(error(builder.clone().resource_metadata(text)), BuildError::HeaderValue { .. }));
-    }
 }

@@ -1,0 +1,189 @@
+//! The resource server: from the headers of a request to a caller who may go on, with any HTTP framework.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use http::request::Parts;
+
+use crate::access_token::AccessToken;
+use crate::bearer::{Malformed, bearer_token};
+use crate::error::BuildError;
+use crate::policy::Policy;
+use crate::rejection::{AuthRejection, Challenge, RejectionKind};
+use crate::requirements::Subject;
+use crate::verifier::Verifier;
+
+/// An OAuth 2.0 resource server: a [`Verifier`] plus what its responses to rejected requests contain. Cloning it is
+/// cheap.
+///
+/// An application with an extractor of its own composes it from [`authenticate_request`](Self::authenticate_request)
+/// and [`authorize`](Self::authorize), with for example a rate limit between the two.
+///
+/// ```
+/// use cognito_auth::{AccessToken, AuthRejection, ResourceServer, scope};
+/// use http::HeaderMap;
+///
+/// scope!(ItemsRead = "items/read");
+///
+/// async fn caller(server: &ResourceServer, headers: &HeaderMap) -> Result<AccessToken, AuthRejection> {
+///     let token = server.authenticate(headers).await?;
+///     server.authorize::<ItemsRead>(&token)?;
+///     Ok(token)
+/// }
+/// ```
+#[derive(Clone)]
+pub struct ResourceServer(Arc<Inner>);
+
+struct Inner {
+    verifier: Verifier,
+    checks_scopes: bool,
+    challenge: Challenge,
+}
+
+/// Configures a [`ResourceServer`]. Created by [`ResourceServer::builder`].
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct ResourceServerBuilder {
+    verifier: Verifier,
+    checks_scopes: bool,
+    realm: Option<String>,
+    resource_metadata: Option<String>,
+}
+
+impl ResourceServer {
+    /// Creates a resource server that checks scopes and whose challenges name neither a realm nor metadata.
+    #[must_use]
+    pub fn new(verifier: Verifier) -> Self {
+        Self(Arc::new(Inner { verifier, checks_scopes: true, challenge: Challenge::default() }))
+    }
+
+    /// Configures a resource server that accepts the tokens of this verifier.
+    pub fn builder(verifier: Verifier) -> ResourceServerBuilder {
+        ResourceServerBuilder { verifier, checks_scopes: true, realm: None, resource_metadata: None }
+    }
+
+    /// Returns the verifier.
+    #[must_use]
+    pub fn verifier(&self) -> &Verifier {
+        &self.0.verifier
+    }
+
+    /// Whether policies check scopes; `false` after [`ResourceServerBuilder::without_scope_checks`].
+    #[must_use]
+    pub fn checks_scopes(&self) -> bool {
+        self.0.checks_scopes
+    }
+
+    /// Verifies the access token in the `Authorization` header of a request. It reads no other part of the request.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthRejection`] of the kind [`MissingToken`](RejectionKind::MissingToken) if there is none,
+    /// [`InvalidRequest`](RejectionKind::InvalidRequest) if the header occurs twice or cannot be parsed, and otherwise
+    /// with the [`VerifyError`](crate::VerifyError) as its source.
+    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<AccessToken, AuthRejection> {
+        let reject = |kind| AuthRejection::new(kind, &self.0.challenge);
+        let raw = bearer_token(headers).map_err(|Malformed| reject(RejectionKind::InvalidRequest))?;
+        let raw = raw.ok_or_else(|| reject(RejectionKind::MissingToken))?;
+        let outcome = self.0.verifier.verify_access(raw).await;
+        outcome.map_err(|error| AuthRejection::invalid(error, &self.0.challenge))
+    }
+
+    /// Does the same as [`authenticate`](Self::authenticate), but only once per request: the outcome is kept in the
+    /// request's extensions, where later extractors and layers find it.
+    ///
+    /// A kept outcome is used only by the resource server that stored it, and only while the `Authorization` header is
+    /// unchanged, so routers with other resource servers and layers that change the header can share a request.
+    ///
+    /// # Errors
+    ///
+    /// As [`authenticate`](Self::authenticate).
+    pub async fn authenticate_request(&self, parts: &mut Parts) -> Result<AccessToken, AuthRejection> {
+        if let Some(known) = parts.extensions.get::<Authentication>()
+            && known.applies_to(self, &parts.headers)
+        {
+            return known.outcome.clone();
+        }
+        let outcome = self.authenticate(&parts.headers).await;
+        let header = parts.headers.get(AUTHORIZATION).cloned();
+        parts.extensions.insert(Authentication { server: self.clone(), header, outcome: outcome.clone() });
+        outcome
+    }
+
+    /// Checks that the caller fulfils the policy `P`.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthRejection`] of the kind [`InsufficientAuthentication`](RejectionKind::InsufficientAuthentication) if the
+    /// user must sign in again, [`InsufficientScope`](RejectionKind::InsufficientScope) if a scope is missing, and
+    /// [`Forbidden`](RejectionKind::Forbidden) if a group or another condition is. [`AuthRejection::unmet`] lists what
+    /// is missing.
+    pub fn authorize<P: Policy>(&self, token: &AccessToken) -> Result<(), AuthRejection> {
+        let now = self.0.verifier.earliest_time();
+        let subject = Subject { token, checks_scopes: self.0.checks_scopes, now };
+        if P::REQUIREMENTS.hold_for(subject) {
+            return Ok(());
+        }
+        let unmet = P::REQUIREMENTS.unmet_by(subject);
+        tracing::debug!(requirements = %P::REQUIREMENTS, ?unmet, "the caller does not fulfil the policy");
+        Err(AuthRejection::denied(&P::REQUIREMENTS, unmet, &self.0.challenge))
+    }
+}
+
+impl ResourceServerBuilder {
+    /// Lets policies pass whatever scopes they require; their other requirements still hold.
+    ///
+    /// For pools without a resource server, and for clients that sign in through the SDK, whose tokens carry no custom
+    /// scopes. Every signed-in user can then do what scopes alone protect.
+    pub fn without_scope_checks(mut self) -> Self {
+        self.checks_scopes = false;
+        self
+    }
+
+    /// Sets the `realm` of challenges (RFC 9110, section 11.5): printable ASCII without `"` and `\`. Default: none.
+    pub fn realm(mut self, realm: impl Into<String>) -> Self {
+        self.realm = Some(realm.into());
+        self
+    }
+
+    /// Sets the URL of the protected resource metadata that challenges name (RFC 9728, section 5.1). Default: none.
+    pub fn resource_metadata(mut self, url: impl Into<String>) -> Self {
+        self.resource_metadata = Some(url.into());
+        self
+    }
+
+    /// Creates the resource server.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::HeaderValue`] if the realm or the metadata URL does not fit into a header.
+    pub fn build(self) -> Result<ResourceServer, BuildError> {
+        let challenge = Challenge::new(self.realm.as_deref(), self.resource_metadata.as_deref())?;
+        let Self { verifier, checks_scopes, .. } = self;
+        Ok(ResourceServer(Arc::new(Inner { verifier, checks_scopes, challenge })))
+    }
+}
+
+/// The outcome of a request's authentication, as its extensions keep it.
+#[derive(Clone)]
+struct Authentication {
+    server: ResourceServer,
+    header: Option<HeaderValue>,
+    outcome: Result<AccessToken, AuthRejection>,
+}
+
+impl Authentication {
+    fn applies_to(&self, server: &ResourceServer, headers: &HeaderMap) -> bool {
+        Arc::ptr_eq(&self.server.0, &server.0) && headers.get_all(AUTHORIZATION).iter().eq(&self.header)
+    }
+}
+
+impl fmt::Debug for ResourceServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResourceServer")
+            .field("verifier", &self.0.verifier)
+            .field("checks_scopes", &self.0.checks_scopes)
+            .finish_non_exhaustive()
+    }
+}
