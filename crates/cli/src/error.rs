@@ -52,7 +52,7 @@ pub(crate) enum Error {
     #[error("{0}: set the clock right and try again")]
     WrongClock(Skew),
     #[error("the ID token cannot be trusted: run `{login}`")]
-    IdToken { source: VerifyError, login: String },
+    IdToken { source: Box<dyn std::error::Error + Send + Sync>, login: String },
     #[error("the API and the ID token name different people: run `{login}`")]
     OtherPerson { login: String },
     #[error("the keys of the user pool cannot be reached: check your network and `items config`")]

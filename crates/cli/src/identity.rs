@@ -1,6 +1,6 @@
 //! Who signed in, as a verified ID token says. Nothing in an ID token is looked at before it is verified.
 
-use cognito_auth::{IdToken, Verifier, VerifyError};
+use cognito_auth::{IdToken, IdTokenError, Verifier, VerifyError};
 
 use crate::{
     clock::Skew,
@@ -26,7 +26,7 @@ pub(crate) async fn verify_new(profile: &Profile, tokens: &Tokens, nonce: &str) 
     };
     let id_token = verify(profile, raw).await.map_err(|refusal| refused_when_new(profile, refusal))?;
     let belongs = id_token.check_nonce(nonce).and_then(|()| check_hash(&id_token, &tokens.access_token));
-    belongs.map_err(|refusal| refused(profile, refusal))?;
+    belongs.map_err(|refusal| unrelated(profile, refusal))?;
     Ok(User::of(&id_token))
 }
 
@@ -37,7 +37,7 @@ pub(crate) async fn verify_stored(profile: &Profile, session: &Session) -> Resul
         Err(VerifyError::Expired { .. }) => return Ok(None),
         verified => verified.map_err(|refusal| refused(profile, refusal))?,
     };
-    check_identity(&id_token, identity).map_err(|refusal| refused(profile, refusal))?;
+    check_identity(&id_token, identity).map_err(|refusal| unrelated(profile, refusal))?;
     Ok(Some(User::of(&id_token)))
 }
 
@@ -59,7 +59,7 @@ async fn verify(profile: &Profile, raw: &Token) -> Result<IdToken, VerifyError> 
 }
 
 /// The claim is optional in the code flow (OpenID Connect Core 1.0 §3.1.3.6); where it is there, it must be right.
-fn check_hash(id_token: &IdToken, access_token: &Token) -> Result<(), VerifyError> {
+fn check_hash(id_token: &IdToken, access_token: &Token) -> Result<(), IdTokenError> {
     match id_token.claim::<String>("at_hash") {
         Ok(None) => Ok(()),
         _ => id_token.check_access_token(access_token.expose()),
@@ -68,9 +68,9 @@ fn check_hash(id_token: &IdToken, access_token: &Token) -> Result<(), VerifyErro
 
 /// A refreshed ID token names the same person; it need not repeat the nonce, but must not change it (OpenID Connect Core
 /// 1.0 §12.2).
-fn check_identity(id_token: &IdToken, identity: &Identity) -> Result<(), VerifyError> {
+fn check_identity(id_token: &IdToken, identity: &Identity) -> Result<(), IdTokenError> {
     if id_token.sub() != identity.sub {
-        return Err(VerifyError::Nonce);
+        return Err(IdTokenError::Nonce);
     }
     match id_token.claim::<String>("nonce") {
         Ok(None) => Ok(()),
@@ -87,6 +87,10 @@ fn refused(profile: &Profile, source: VerifyError) -> Error {
     match (Skew::of_token(&source), &source) {
         (Some(skew), _) => Error::WrongClock(skew),
         (None, VerifyError::KeysUnavailable(_)) => Error::KeysUnreachable { source },
-        (None, _) => Error::IdToken { source, login: profile.login_command() },
+        (None, _) => Error::IdToken { source: source.into(), login: profile.login_command() },
     }
+}
+
+fn unrelated(profile: &Profile, source: IdTokenError) -> Error {
+    Error::IdToken { source: source.into(), login: profile.login_command() }
 }

@@ -229,17 +229,15 @@ fn check_audience(claims: &Claims<'_>, rules: &Rules) -> Result<(), VerifyError>
 
 /// Users always have a `sub`. AWS does not promise one for machines, whose identity is the app client.
 fn subject(claims: &Claims<'_>, is_user: bool, client_id: &str) -> Result<String, VerifyError> {
-    match claims.optional_text("sub")? {
-        Some(sub) => Ok(sub.into_owned()),
-        None if is_user => Err(VerifyError::MissingClaim { claim: "sub" }),
-        None => Ok(client_id.to_owned()),
+    if !is_user && claims.raw("sub").is_none() {
+        return Ok(client_id.to_owned());
     }
+    claims.non_empty_text("sub").map(Cow::into_owned)
 }
 
 impl fmt::Debug for AccessToken {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("AccessToken")
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessToken")
             .field("user_pool_id", &self.user_pool_id())
             .field("client_id", &self.client_id())
             .field("scope", &self.0.scope)
@@ -249,12 +247,10 @@ impl fmt::Debug for AccessToken {
 }
 
 impl fmt::Debug for Principal<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::User { .. } => formatter.debug_struct("User").finish_non_exhaustive(),
-            Self::Machine { client_id } => {
-                formatter.debug_struct("Machine").field("client_id", client_id).finish()
-            }
+            Self::User { .. } => f.debug_struct("User").finish_non_exhaustive(),
+            Self::Machine { client_id } => f.debug_struct("Machine").field("client_id", client_id).finish(),
         }
     }
 }

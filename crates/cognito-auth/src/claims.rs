@@ -144,6 +144,11 @@ impl<'a> Claims<'a> {
         self.0.member(claim).map(|raw| text(raw).ok_or_else(wrong_type)).transpose()
     }
 
+    /// A claim that identifies somebody, who would share an empty value with others.
+    pub(crate) fn non_empty_text(&self, claim: &'static str) -> Result<Cow<'a, str>, VerifyError> {
+        required(claim, self.optional_text(claim)?.filter(|text| !text.is_empty()))
+    }
+
     /// `cognito:groups`, which is absent for a user in no group.
     pub(crate) fn groups(&self) -> Result<Vec<String>, VerifyError> {
         Ok(self.typed("cognito:groups", "an array of strings")?.unwrap_or_default())

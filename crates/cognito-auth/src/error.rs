@@ -1,17 +1,16 @@
-//! Why a token was refused: for the operator in full, for the caller by class only.
+//! Errors of verification and configuration.
 
 use std::fmt;
 use std::time::Duration;
 
 pub use crate::json::ObjectError;
-use crate::keys::FetchError;
+use crate::keys::{KeySetError, SignatureError};
 
-/// Why a token was refused, one variant for each rule.
+/// Why a token was rejected: one variant for each rule.
 ///
-/// `Display` is for the operator's log: it tells expected and actual values of what is no secret, and never the token
-/// or a claim about a person. What a caller may be told is in [`AuthRejection::detail`](crate::AuthRejection::detail).
-/// The rules and their sources are listed in [`guide::rules`](crate::guide::rules), in the order in which they are
-/// checked.
+/// `Display` is for the operator's log. It contains expected and actual values that are not secret, and never the token
+/// or a claim about a person. [`AuthRejection::detail`](crate::AuthRejection::detail) is the text for the caller.
+/// [`guide::rules`](crate::guide::rules) lists the rules and their sources in the order in which they are checked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
@@ -53,19 +52,19 @@ pub enum VerifyError {
         /// The value found, escaped and shortened.
         found: String,
     },
-    /// The header's `kid` is missing, is no string, is empty or is too long.
+    /// The header's `kid` is missing, not a string, empty or too long.
     #[error("kid is not a string of 1 to 256 bytes")]
     KeyId,
-    /// No trusted pool has a key of this name.
+    /// No trusted pool has a key with this ID.
     #[error("no trusted user pool has a key \"{kid}\"")]
     UnknownKey {
-        /// The name of the key, escaped and shortened.
+        /// The key ID, escaped and shortened.
         kid: String,
     },
-    /// The keys are not there, so nothing can be said about the token.
+    /// The keys are not available, so the token may be valid or not.
     #[error("the keys that could verify the token are not available")]
     KeysUnavailable(#[from] KeySetError),
-    /// The signature has another length than the key's signatures have.
+    /// The length of the signature is not the length of the key's modulus.
     #[error("the signature has {found} bytes, not {expected}")]
     SignatureLength {
         /// The length that the key requires, in bytes.
@@ -73,19 +72,19 @@ pub enum VerifyError {
         /// The length found, in bytes.
         found: usize,
     },
-    /// The signature is not the key's.
+    /// The key did not make the signature.
     #[error("the signature is not valid")]
     Signature,
     /// The payload is not a JSON object, or names a claim twice.
     #[error("the claims cannot be read: {0}")]
     Claims(#[source] ObjectError),
-    /// A claim that must be there is not.
+    /// A required claim is missing.
     #[error("the claim {claim} is missing")]
     MissingClaim {
         /// The claim's name.
         claim: &'static str,
     },
-    /// A claim has another type than Cognito gives it. It is never converted.
+    /// A claim does not have the type that Cognito gives it. Claims are never converted.
     #[error("the claim {claim} is not {expected}")]
     ClaimType {
         /// The claim's name.
@@ -94,7 +93,7 @@ pub enum VerifyError {
         expected: &'static str,
     },
     /// A time is before 1970 or after the year 9999, or the token expires before it was issued.
-    #[error("the claim {claim} is outside the range of sane times")]
+    #[error("the claim {claim} is not between 1970 and 9999, or exp is not after iat")]
     ClaimRange {
         /// The claim's name.
         claim: &'static str,
@@ -107,10 +106,10 @@ pub enum VerifyError {
         /// The pool whose key signed the token.
         pool: String,
     },
-    /// An ID token where an access token is asked for, or the other way round.
+    /// An ID token where an access token is required, or the other way round.
     #[error("token_use is \"{found}\", not \"{expected}\"")]
     TokenUse {
-        /// The use that is asked for.
+        /// The required use.
         expected: &'static str,
         /// The use found, escaped and shortened.
         found: String,
@@ -118,7 +117,7 @@ pub enum VerifyError {
     /// The token was issued to an app client that is not in the allow-list.
     #[error("the token was issued to the app client \"{found}\", which is not allowed")]
     Client {
-        /// The app client's id, escaped and shortened.
+        /// The app client's ID, escaped and shortened.
         found: String,
     },
     /// The access token is bound to another resource than this one.
@@ -130,7 +129,7 @@ pub enum VerifyError {
     /// The token has expired.
     #[error("the token expired {ago:?} ago")]
     Expired {
-        /// How long ago, without regard to the permitted clock skew.
+        /// How long ago, not counting the permitted clock skew.
         ago: Duration,
     },
     /// `nbf` or `iat` lies in the future.
@@ -138,7 +137,7 @@ pub enum VerifyError {
     NotYetValid {
         /// The claim's name.
         claim: &'static str,
-        /// How far in the future, without regard to the permitted clock skew.
+        /// How far in the future, not counting the permitted clock skew.
         ahead: Duration,
     },
     /// The token is valid for longer than Cognito can issue one.
@@ -147,18 +146,21 @@ pub enum VerifyError {
         /// From `iat` to `exp`.
         lifetime: Duration,
     },
-    /// The token is bound to a key of its holder (`cnf`), which a bearer does not prove to have.
+    /// The token is bound to a key of its holder (`cnf`), and a bearer request does not prove possession of it.
     #[error("the token is sender-constrained (cnf), which is not supported")]
     SenderConstrained,
-    /// The application's own deny-list names the token.
-    #[error("the deny-list of the application names the token")]
+    /// The application's deny list contains the token.
+    #[error("the deny list of the application contains the token")]
     DenyListed,
-    /// The ID token was not issued for this authentication request.
-    #[error("nonce is not the one of the authentication request")]
-    Nonce,
-    /// The ID token does not belong to this access token.
-    #[error("at_hash is not the hash of the access token")]
-    AccessTokenHash,
+}
+
+impl From<SignatureError> for VerifyError {
+    fn from(error: SignatureError) -> Self {
+        match error {
+            SignatureError::Length { expected, found } => Self::SignatureLength { expected, found },
+            SignatureError::Mismatch => Self::Signature,
+        }
+    }
 }
 
 /// A part of a token.
@@ -174,8 +176,8 @@ pub enum Part {
 }
 
 impl fmt::Display for Part {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::Header => "header",
             Self::Payload => "payload",
             Self::Signature => "signature",
@@ -183,56 +185,23 @@ impl fmt::Display for Part {
     }
 }
 
-/// Why the keys of a user pool are not at hand.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeySetError {
-    /// They could not be fetched, and none that are recent enough are left.
-    #[error("the keys of user pool {pool} are not available; the next attempt is in {retry_after:?}")]
-    Unavailable {
-        /// The pool's id.
-        pool: String,
-        /// When it makes sense to ask again.
-        retry_after: Duration,
-        /// What the last attempt ran into; nothing if it has not ended yet.
-        source: Option<FetchError>,
-    },
-    /// They would have to be fetched, which needs a tokio runtime, and there is none.
-    #[error("the keys of user pool {pool} cannot be fetched outside a tokio runtime")]
-    NoRuntime {
-        /// The pool's id.
-        pool: String,
-    },
-}
-
-impl KeySetError {
-    /// When it makes sense to ask again.
-    #[must_use]
-    pub fn retry_after(&self) -> Duration {
-        match self {
-            Self::Unavailable { retry_after, .. } => *retry_after,
-            Self::NoRuntime { .. } => Duration::from_secs(1),
-        }
-    }
-}
-
 /// Why a [`Verifier`](crate::Verifier) or a [`ResourceServer`](crate::ResourceServer) cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// No app client is allowed.
-    #[error("no app client is allowed: name them with client_ids, or accept all with any_client")]
+    /// No app client is configured.
+    #[error("no app client is configured: set client_ids, or accept all app clients with any_client")]
     NoClientIds,
-    /// Two pools share an id or an issuer, so that their users could not be told apart.
-    #[error("two user pools share the id or issuer \"{shared}\"")]
+    /// Two pools share an ID or an issuer, so that their users could not be distinguished.
+    #[error("two user pools share the ID or issuer \"{shared}\"")]
     SamePool {
-        /// What they share.
+        /// The shared ID or issuer.
         shared: String,
     },
     /// The clock skew is longer than five minutes, the lifetime of the shortest tokens.
     #[error("a clock skew of {skew:?} is more than five minutes, the shortest lifetime of a token")]
     ClockSkew {
-        /// The skew asked for.
+        /// The configured skew.
         skew: Duration,
     },
     /// The realm or the metadata URL cannot be written into a header.
@@ -240,7 +209,7 @@ pub enum BuildError {
         "{name} contains a character that does not fit into a header: use printable ASCII without \" and \\"
     )]
     HeaderValue {
-        /// Which of them.
+        /// The setting.
         name: &'static str,
     },
 }

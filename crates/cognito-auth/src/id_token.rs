@@ -100,9 +100,9 @@ impl IdToken {
     ///
     /// # Errors
     ///
-    /// [`VerifyError::Nonce`] if the token carries another nonce, or none.
-    pub fn check_nonce(&self, expected: &str) -> Result<(), VerifyError> {
-        if self.0.nonce.as_deref() == Some(expected) { Ok(()) } else { Err(VerifyError::Nonce) }
+    /// [`IdTokenError::Nonce`] if the token carries another nonce, or none.
+    pub fn check_nonce(&self, expected: &str) -> Result<(), IdTokenError> {
+        if self.0.nonce.as_deref() == Some(expected) { Ok(()) } else { Err(IdTokenError::Nonce) }
     }
 
     /// Checks that the access token was issued together with this ID token, by `at_hash` (OpenID Connect Core 1.0,
@@ -110,12 +110,12 @@ impl IdToken {
     ///
     /// # Errors
     ///
-    /// [`VerifyError::AccessTokenHash`] if the token carries another hash, or none.
-    pub fn check_access_token(&self, access_token: &str) -> Result<(), VerifyError> {
+    /// [`IdTokenError::AccessTokenHash`] if the token carries another hash, or none.
+    pub fn check_access_token(&self, access_token: &str) -> Result<(), IdTokenError> {
         let hash = digest(&SHA256, access_token.as_bytes());
         let (left, _) = hash.as_ref().split_at(hash.as_ref().len() / 2);
         let expected = BASE64_URL_SAFE_NO_PAD.encode(left);
-        if self.0.at_hash.as_ref() == Some(&expected) { Ok(()) } else { Err(VerifyError::AccessTokenHash) }
+        if self.0.at_hash.as_ref() == Some(&expected) { Ok(()) } else { Err(IdTokenError::AccessTokenHash) }
     }
 
     /// Any other claim, such as `email` or `custom:tenant`; nothing if the token has none of this name.
@@ -145,7 +145,7 @@ impl IdToken {
         Ok(Self(Arc::new(Verified {
             pool: Arc::clone(&pool.id),
             issuer,
-            sub: claims.text("sub")?.into_owned(),
+            sub: claims.non_empty_text("sub")?.into_owned(),
             client_id: client_id.into_owned(),
             username: claims.optional_text("cognito:username")?.map(Cow::into_owned),
             groups: claims.groups()?,
@@ -158,10 +158,21 @@ impl IdToken {
     }
 }
 
+/// Why an ID token does not belong to a sign-in.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdTokenError {
+    /// The token was not issued for this authentication request.
+    #[error("nonce is not the one of the authentication request")]
+    Nonce,
+    /// The token was not issued together with this access token.
+    #[error("at_hash is not the hash of the access token")]
+    AccessTokenHash,
+}
+
 impl fmt::Debug for IdToken {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("IdToken")
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdToken")
             .field("user_pool_id", &self.user_pool_id())
             .field("client_id", &self.client_id())
             .field("expires_at", &self.0.times.expires_at)

@@ -7,9 +7,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use crate::error::{Part, VerifyError};
 use crate::json::{Object, excerpt, text};
-
-/// Cognito's key ids have 44 characters; the cap keeps anything absurd out of maps and logs.
-pub(crate) const MAX_KID_BYTES: usize = 256;
+use crate::keys::MAX_KID_BYTES;
 
 /// Header parameters that change how a token must be read. None is understood here, so none may be there: `crit`
 /// (RFC 7515, section 4.1.11), `b64` (RFC 7797), `zip` and `enc` (RFC 7516, sections 4.1.2 and 4.1.3).

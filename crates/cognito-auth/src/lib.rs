@@ -9,10 +9,11 @@
 pub use self::access_token::{AccessToken, Principal};
 #[cfg(feature = "axum")]
 pub use self::axum::Caller;
+pub use self::builder::VerifierBuilder;
 pub use self::claims::ClaimError;
-pub use self::error::{BuildError, KeySetError, ObjectError, Part, VerifyError};
-pub use self::id_token::IdToken;
-pub use self::keys::{FetchCause, FetchError, JwksError};
+pub use self::error::{BuildError, ObjectError, Part, VerifyError};
+pub use self::id_token::{IdToken, IdTokenError};
+pub use self::keys::{FetchCause, FetchError, HttpError, JwksError, KeySetError};
 #[doc(hidden)]
 pub use self::policy::is_scope as __is_scope;
 pub use self::policy::{AnyOf, Authenticated, Group, HasScope, InGroup, MaxAge, Policy, Scope};
@@ -21,12 +22,13 @@ pub use self::rejection::{AuthRejection, RejectionKind};
 pub use self::requirements::{Alternative, Requirements};
 pub use self::resource_server::{ResourceServer, ResourceServerBuilder};
 pub use self::stats::{PoolStats, Stats};
-pub use self::verifier::{Verifier, VerifierBuilder};
+pub use self::verifier::Verifier;
 
 mod access_token;
 #[cfg(feature = "axum")]
 mod axum;
 mod bearer;
+mod builder;
 mod cache;
 mod claims;
 mod clock;
@@ -36,6 +38,7 @@ mod id_token;
 mod jose;
 mod json;
 mod keys;
+mod loopback;
 mod policy;
 mod pool;
 mod rejection;

@@ -1,11 +1,11 @@
 //! User pools: their identifiers, the issuers their tokens name, and where their keys are published.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use url::{Host, Url};
+use url::Url;
 
-use crate::keys::{JwksError, KeySet};
+use crate::keys::{JwksError, KeySet, Origin};
+use crate::loopback::is_loopback;
 
 /// The longest user pool id (`UserPoolIdType` of the Cognito API: 1 to 55 characters).
 const MAX_POOL_ID_CHARS: usize = 55;
@@ -168,8 +168,9 @@ impl UserPool {
         Arc::clone(&self.id)
     }
 
-    pub(crate) fn offline_keys(&self) -> Option<&KeySet> {
-        self.keys.as_ref()
+    /// Returns where the keys come from.
+    pub(crate) fn key_origin(&self) -> Origin {
+        self.keys.clone().map_or_else(|| Origin::Urls(self.jwks_urls()), Origin::Fixed)
     }
 
     fn original_issuer(&self, region: &str) -> String {
@@ -262,16 +263,6 @@ fn fetchable_url(text: &str) -> Result<Url, PoolError> {
         _ => "must use https",
     };
     Err(url_error(text, reason))
-}
-
-/// Whether the URL's host is this machine itself (RFC 6761, section 6.3 for `localhost`).
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-        None => false,
-    }
 }
 
 fn url_error(url: &str, reason: &'static str) -> PoolError {

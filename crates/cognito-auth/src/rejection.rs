@@ -219,9 +219,7 @@ fn kind_of(error: &VerifyError) -> RejectionKind {
         | VerifyError::NotYetValid { .. }
         | VerifyError::Lifetime { .. }
         | VerifyError::SenderConstrained
-        | VerifyError::DenyListed
-        | VerifyError::Nonce
-        | VerifyError::AccessTokenHash => RejectionKind::InvalidToken,
+        | VerifyError::DenyListed => RejectionKind::InvalidToken,
     }
 }
 

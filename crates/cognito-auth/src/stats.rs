@@ -44,7 +44,7 @@ pub struct PoolStats {
 
 impl PoolStats {
     pub(crate) fn of(source: &KeySource) -> Self {
-        let (keys, key_set_age) = source.extent();
+        let (keys, key_set_age) = source.key_count_and_age();
         let progress = source.progress();
         Self {
             user_pool_id: source.pool().to_owned(),

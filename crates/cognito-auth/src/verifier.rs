@@ -7,18 +7,13 @@ use crate::access_token::AccessToken;
 use crate::cache::{CachedToken, TokenCache, TokenHash};
 use crate::claims::{Rules, TrustedPool};
 use crate::clock::Clock;
-use crate::error::{KeySetError, VerifyError};
+use crate::error::VerifyError;
 use crate::id_token::IdToken;
 use crate::jose::Unverified;
 use crate::json::excerpt;
-use crate::keys::KeySource;
+use crate::keys::{KeySetError, KeySource};
 use crate::pool::UserPool;
 use crate::stats::{Counters, PoolStats, Stats};
-
-use self::builder::DenyList;
-pub use self::builder::VerifierBuilder;
-
-mod builder;
 
 /// Verifies the tokens of one or several user pools. Cloning it is cheap, and all clones share keys and cache.
 ///
@@ -43,15 +38,35 @@ mod builder;
 pub struct Verifier(Arc<Inner>);
 
 struct Inner {
-    /// The pools, and at the same position in the other vector where their keys come from.
-    pools: Vec<TrustedPool>,
-    sources: Vec<KeySource>,
-    rules: Rules,
-    max_token_bytes: usize,
-    deny_list: Option<DenyList>,
-    clock: Clock,
+    settings: Settings,
+    pools: Vec<Pool>,
     cache: Arc<TokenCache>,
     counters: Counters,
+}
+
+/// What a verifier is built from, besides its pools.
+pub(crate) struct Settings {
+    pub(crate) rules: Rules,
+    pub(crate) max_token_bytes: usize,
+    pub(crate) cache_capacity: usize,
+    pub(crate) deny_list: Option<DenyList>,
+    pub(crate) clock: Clock,
+}
+
+/// A trusted pool and its keys.
+struct Pool {
+    trusted: TrustedPool,
+    keys: KeySource,
+}
+
+/// Decides which valid access tokens are rejected nevertheless.
+#[derive(Clone)]
+pub(crate) struct DenyList(pub(crate) Arc<dyn Fn(&AccessToken) -> bool + Send + Sync>);
+
+impl fmt::Debug for DenyList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DenyList")
+    }
 }
 
 /// Whose key verified a signature, and when.
@@ -62,9 +77,18 @@ struct Signer {
 }
 
 impl Verifier {
-    /// Starts to describe a verifier that trusts this pool.
-    pub fn builder(pool: UserPool) -> VerifierBuilder {
-        VerifierBuilder::new(pool)
+    pub(crate) fn new(pools: &[UserPool], settings: Settings) -> Self {
+        let cache = Arc::new(TokenCache::new(settings.cache_capacity));
+        let pool = |pool: &UserPool| {
+            let on_change = {
+                let cache = Arc::clone(&cache);
+                move || cache.clear()
+            };
+            let keys = KeySource::new(pool.shared_id(), pool.key_origin(), settings.clock.clone(), on_change);
+            Pool { trusted: TrustedPool::new(pool), keys }
+        };
+        let pools = pools.iter().map(pool).collect();
+        Self(Arc::new(Inner { pools, settings, cache, counters: Counters::default() }))
     }
 
     /// Verifies an access token, the only kind that grants access to an API.
@@ -101,53 +125,64 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// [`KeySetError`] for the first pool without keys. While the issuer cannot be reached, it comes at once: attempts
-    /// are made in the background and not by this call.
+    /// [`KeySetError`] for the first pool without keys. While the issuer cannot be reached, it is returned at once: the
+    /// background task makes the attempts, not this call.
     pub async fn ready(&self) -> Result<(), KeySetError> {
-        let without_keys = || self.0.sources.iter().filter(|source| !source.has_keys());
-        self.0.fetch_keys(without_keys, KeySource::demand).await?;
-        without_keys().next().map_or(Ok(()), |source| Err(source.error(source.progress())))
+        for source in self.0.sources() {
+            source.start()?;
+        }
+        let without_keys = || self.0.sources().filter(|source| !source.has_keys());
+        for source in without_keys() {
+            source.wait_in_flight().await;
+        }
+        let next: Vec<_> = without_keys().map(next_fetch).collect::<Result<_, _>>()?;
+        wait_for_due(&next).await;
+        without_keys().next().map_or(Ok(()), |source| Err(source.unavailable()))
     }
 
     /// Fetches the keys of every pool now, however fresh they are.
     ///
-    /// This is not needed in normal operation: keys are fetched in the background, and when an unknown one is named.
+    /// This is not needed in normal operation: keys are fetched in the background, and when a token names an unknown one.
     ///
     /// # Errors
     ///
     /// [`KeySetError`] for the first pool whose keys could not be fetched. Older keys then stay in use.
     pub async fn refresh(&self) -> Result<(), KeySetError> {
-        self.0.fetch_keys(|| self.0.sources.iter(), KeySource::order).await?;
-        self.0.sources.iter().find_map(KeySource::unavailable).map_or(Ok(()), Err)
+        let force = |source: &KeySource| source.force_refresh();
+        let fetches: Vec<_> = self.0.sources().map(force).collect::<Result<_, _>>()?;
+        for (source, fetch) in self.0.sources().zip(&fetches) {
+            source.wait(*fetch).await;
+        }
+        self.0.sources().zip(fetches).try_for_each(|(source, fetch)| source.check_refreshed(fetch))
     }
 
     /// What has happened since the verifier was built, for export as metrics.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let pools = self.0.sources.iter().map(PoolStats::of).collect();
+        let pools = self.0.sources().map(PoolStats::of).collect();
         self.0.counters.stats(self.0.cache.len(), pools)
     }
 
     /// The earliest time of day, in Unix seconds, that it can be within the permitted clock skew.
     pub(crate) fn earliest_time(&self) -> i64 {
-        self.0.clock.unix_seconds() - self.0.rules.clock_skew_seconds
+        self.0.settings.clock.unix_seconds() - self.0.settings.rules.clock_skew_seconds
     }
 
     async fn access_token(&self, raw: &str) -> Result<AccessToken, VerifyError> {
         let inner = &*self.0;
         inner.check_size(raw)?;
         let hash = inner.cache.hash(raw);
-        let now = inner.clock.unix_seconds();
+        let now = inner.settings.clock.unix_seconds();
         let cached = hash.and_then(|hash| inner.cached(&hash, now));
         let is_cached = cached.is_some();
         let token = match cached {
             Some(token) => {
-                token.times().check(&inner.rules, now)?;
+                token.times().check(&inner.settings.rules, now)?;
                 token
             }
             None => inner.verify_access(raw, hash).await?,
         };
-        if inner.deny_list.as_ref().is_some_and(|list| list.names(&token)) {
+        if inner.settings.deny_list.as_ref().is_some_and(|list| list.0(&token)) {
             return Err(VerifyError::DenyListed);
         }
         if is_cached {
@@ -161,86 +196,92 @@ impl Verifier {
         inner.check_size(raw)?;
         let unverified = Unverified::parse(raw)?;
         let Signer { pool, now, .. } = inner.verify_signature(&unverified).await?;
-        IdToken::check(unverified.payload, &inner.pools[pool], &inner.rules, now)
+        IdToken::check(unverified.payload, &inner.pools[pool].trusted, &inner.settings.rules, now)
     }
 }
 
 impl Inner {
     fn check_size(&self, raw: &str) -> Result<(), VerifyError> {
-        let (size, limit) = (raw.len(), self.max_token_bytes);
+        let (size, limit) = (raw.len(), self.settings.max_token_bytes);
         if size > limit { Err(VerifyError::TooLarge { size, limit }) } else { Ok(()) }
     }
 
     /// A token that was verified with keys that are still in use.
     fn cached(&self, hash: &TokenHash, now: i64) -> Option<AccessToken> {
         let cached = self.cache.get(hash)?;
-        self.sources[cached.pool].is_current(cached.generation, now).then_some(cached.token)
+        self.pools[cached.pool].keys.is_current(cached.generation, now).then_some(cached.token)
     }
 
     async fn verify_access(&self, raw: &str, hash: Option<TokenHash>) -> Result<AccessToken, VerifyError> {
         let unverified = Unverified::parse(raw)?;
         let Signer { pool, generation, now } = self.verify_signature(&unverified).await?;
-        let token = AccessToken::check(unverified.payload, &self.pools[pool], &self.rules, now)?;
+        let token =
+            AccessToken::check(unverified.payload, &self.pools[pool].trusted, &self.settings.rules, now)?;
         if let Some(hash) = hash {
             self.cache.insert(hash, CachedToken { token: token.clone(), pool, generation });
         }
         Ok(token)
     }
 
-    async fn verify_signature(&self, token: &Unverified<'_>) -> Result<Signer, VerifyError> {
-        if let Some(outcome) = self.verify_with_known_keys(token) {
-            // A worker whose runtime has ended is replaced, so that keys stay fresh; known keys do without.
-            self.sources.iter().for_each(|source| drop(source.start()));
-            return outcome;
-        }
-        self.fetch_keys(|| self.sources.iter(), KeySource::demand).await?;
-        self.verify_with_known_keys(token).unwrap_or_else(|| Err(self.no_key(&token.kid)))
+    fn sources(&self) -> impl Iterator<Item = &KeySource> {
+        self.pools.iter().map(|pool| &pool.keys)
     }
 
-    /// Tries each pool that has a key of this name, because one pool must not be able to disturb another by publishing
-    /// a key under its name. Nothing if there is no such key.
+    async fn verify_signature(&self, token: &Unverified<'_>) -> Result<Signer, VerifyError> {
+        if let Some(outcome) = self.verify_with_known_keys(token) {
+            // A worker whose runtime has ended is replaced, so that keys stay fresh; known keys do not need it.
+            self.sources().for_each(|source| drop(source.start()));
+            return outcome;
+        }
+        let next: Vec<_> = self.sources().map(next_fetch).collect::<Result<_, _>>()?;
+        for source in self.sources() {
+            source.wait_in_flight().await;
+        }
+        if let Some(outcome) = self.verify_with_known_keys(token) {
+            return outcome;
+        }
+        wait_for_due(&next).await;
+        if let Some(outcome) = self.verify_with_known_keys(token) {
+            return outcome;
+        }
+        next.iter().try_for_each(|(source, fetch)| source.check_complete_since(*fetch))?;
+        Err(VerifyError::UnknownKey { kid: excerpt(&token.kid) })
+    }
+
+    /// Tries each pool that has a key with this ID, because one pool must not be able to disturb another by publishing a
+    /// key with the same ID. Returns `None` if there is no such key.
     fn verify_with_known_keys(&self, token: &Unverified<'_>) -> Option<Result<Signer, VerifyError>> {
-        let now = self.clock.unix_seconds();
-        let mut refused = None;
-        for (pool, source) in self.sources.iter().enumerate() {
+        let now = self.settings.clock.unix_seconds();
+        let mut rejected = None;
+        for (pool, source) in self.sources().enumerate() {
             let Some((key, generation)) = source.key(&token.kid, now) else { continue };
             match key.verify(token.signing_input, &token.signature) {
                 Ok(()) => return Some(Ok(Signer { pool, generation, now })),
-                Err(error) => refused = Some(Err(error)),
+                Err(error) => rejected = Some(Err(error.into())),
             }
         }
-        refused
+        rejected
     }
+}
 
-    /// Sets all fetches going before it waits for the first of them.
-    async fn fetch_keys<'a, I: Iterator<Item = &'a KeySource>>(
-        &'a self,
-        sources: impl Fn() -> I,
-        ask: fn(&KeySource) -> Result<Option<u64>, KeySetError>,
-    ) -> Result<(), KeySetError> {
-        let asked: Vec<_> = sources().map(|source| Ok((source, ask(source)?))).collect::<Result<_, _>>()?;
-        for (source, fetches) in asked {
-            if let Some(fetches) = fetches {
-                source.wait(fetches).await;
-            }
-        }
-        Ok(())
-    }
+fn next_fetch(source: &KeySource) -> Result<(&KeySource, u64), KeySetError> {
+    Ok((source, source.next_fetch()?))
+}
 
-    fn no_key(&self, kid: &str) -> VerifyError {
-        match self.sources.iter().find_map(KeySource::unavailable) {
-            Some(unavailable) => VerifyError::KeysUnavailable(unavailable),
-            None => VerifyError::UnknownKey { kid: excerpt(kid) },
-        }
+/// Requests all of these fetches before it waits for the first of them.
+async fn wait_for_due(fetches: &[(&KeySource, u64)]) {
+    fetches.iter().for_each(|(source, fetch)| source.request(*fetch));
+    for (source, fetch) in fetches {
+        source.wait_if_due(*fetch).await;
     }
 }
 
 impl fmt::Debug for Verifier {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Verifier")
-            .field("pools", &self.0.pools)
-            .field("rules", &self.0.rules)
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pools: Vec<_> = self.0.pools.iter().map(|pool| &pool.trusted).collect();
+        f.debug_struct("Verifier")
+            .field("pools", &pools)
+            .field("rules", &self.0.settings.rules)
             .finish_non_exhaustive()
     }
 }

@@ -1,24 +1,17 @@
-//! Fetching a key set: one GET, bounded in time and size, and no detours.
+//! Fetches a key set: one GET, limited in time and size, without redirects.
 
-use std::error::Error;
-use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 use url::Url;
 
-use super::{JwksError, KeySet};
-use crate::pool::is_loopback;
+use super::error::{Attempt, FETCH_TIMEOUT, FetchCause, FetchError, MAX_JWKS_BYTES};
+use super::set::KeySet;
+use crate::loopback::is_loopback;
 
-/// A key set that takes longer than this to arrive is no key set.
-pub(super) const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// Cognito's sets have two keys and less than 1 KiB.
-const MAX_JWKS_BYTES: usize = 64 * 1024; // 64 KiB
-
-/// The URLs of one pool's key set, and the client to ask them.
+/// The URLs of one pool's key set, and the HTTP client.
 #[derive(Debug)]
 pub(super) struct Endpoints {
     urls: Vec<Url>,
@@ -36,19 +29,20 @@ impl Endpoints {
         FETCH_TIMEOUT * u32::try_from(self.urls.len()).unwrap_or(u32::MAX)
     }
 
-    /// Asks one URL after the other until one answers with a set that has a usable key.
+    /// Tries one URL after the other until one serves a set with a usable key.
     pub(super) async fn fetch(&self) -> Result<KeySet, FetchError> {
         let mut attempts = Vec::new();
         for url in &self.urls {
             match self.fetch_from(url).await {
                 Ok(keys) => return Ok(keys),
                 Err(cause) => {
-                    tracing::debug!(%url, %cause, "no key set at this URL");
-                    attempts.push(Attempt { url: url.to_string(), cause });
+                    let origin = url.origin().ascii_serialization();
+                    tracing::debug!(origin, %cause, "the key set cannot be fetched from this URL");
+                    attempts.push(Attempt { origin, cause });
                 }
             }
         }
-        Err(FetchError { attempts: attempts.into() })
+        Err(FetchError::new(attempts))
     }
 
     async fn fetch_from(&self, url: &Url) -> Result<KeySet, FetchCause> {
@@ -64,14 +58,14 @@ impl Endpoints {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let client = self.build_client().map_err(FetchCause::Client)?;
+        let client = self.build_client().map_err(FetchCause::client)?;
         Ok(self.client.get_or_init(|| client))
     }
 
     fn build_client(&self) -> reqwest::Result<Client> {
         let builder = Client::builder()
             .timeout(FETCH_TIMEOUT)
-            // A redirect could lead to keys of somebody else.
+            // A redirect could lead to another issuer's keys.
             .redirect(Policy::none())
             // A connection kept for ten minutes would be dead, or belong to a runtime that has ended.
             .pool_max_idle_per_host(0)
@@ -92,78 +86,6 @@ async fn body(mut response: Response) -> Result<Vec<u8>, FetchCause> {
     Ok(body)
 }
 
-/// Why no URL of a pool answered with a usable key set.
-#[derive(Debug, Clone)]
-pub struct FetchError {
-    attempts: Arc<[Attempt]>,
-}
-
-#[derive(Debug)]
-struct Attempt {
-    url: String,
-    cause: FetchCause,
-}
-
-impl FetchError {
-    /// Each URL that was asked, with what became of it, in the order in which they were tried.
-    pub fn attempts(&self) -> impl Iterator<Item = (&str, &FetchCause)> {
-        self.attempts.iter().map(|attempt| (attempt.url.as_str(), &attempt.cause))
-    }
-}
-
-impl fmt::Display for FetchError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("no key set could be fetched")?;
-        for (index, (url, cause)) in self.attempts().enumerate() {
-            write!(formatter, "{} {url}: {cause}", if index == 0 { ":" } else { ";" })?;
-            // The cause alone says that a request failed, and its sources say why.
-            let mut source = cause.source();
-            while let Some(error) = source {
-                write!(formatter, ": {error}")?;
-                source = error.source();
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Error for FetchError {
-    /// The cause at the URL that was tried last.
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.attempts.last().map(|attempt| &attempt.cause as _)
-    }
-}
-
-/// Why a URL did not give a usable key set.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FetchCause {
-    /// The HTTP client cannot be set up, for example because the machine has no root certificates.
-    #[error("the HTTP client cannot be set up")]
-    Client(#[source] reqwest::Error),
-    /// The server cannot be reached, or stopped answering.
-    #[error("the request failed")]
-    Request(#[source] reqwest::Error),
-    /// The answer took longer than 3 seconds.
-    #[error("no complete answer within {FETCH_TIMEOUT:?}")]
-    Timeout,
-    /// The answer's status is not 200. Redirects are not followed.
-    #[error("the answer has status {0}")]
-    Status(u16),
-    /// The answer is larger than 64 KiB.
-    #[error("the answer is larger than {MAX_JWKS_BYTES} bytes")]
-    TooLarge,
-    /// The answer is no key set, or has no usable key.
-    #[error(transparent)]
-    Keys(#[from] JwksError),
-}
-
-impl FetchCause {
-    fn request(error: reqwest::Error) -> Self {
-        if error.is_timeout() { Self::Timeout } else { Self::Request(error.without_url()) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,7 +96,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_pool_that_never_switched_its_issuer_is_found_at_the_original_one() {
+    async fn pool_with_original_issuer_is_found_at_second_url() {
         let pool = TestPool::new();
         let (updated, original) = (pool.serve().await, pool.serve().await);
         updated.reply(Reply::Status(403, "Forbidden".to_owned()));
@@ -183,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_url_that_answers_is_enough() {
+    async fn first_url_with_keys_is_enough() {
         let pool = TestPool::new();
         let (updated, original) = (pool.serve().await, pool.serve().await);
         assert_eq!(fetch(&[&updated, &original]).await.unwrap().len(), 2);
@@ -191,7 +113,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_tells_what_became_of_each_url() {
+    async fn failure_lists_the_cause_for_each_url_without_its_path() {
         let pool = TestPool::new();
         let (updated, original) = (pool.serve().await, pool.serve().await);
         updated.reply(Reply::Status(403, String::new()));
@@ -199,18 +121,19 @@ mod tests {
         let error = fetch(&[&updated, &original]).await.unwrap_err();
         let causes: Vec<_> = error.attempts().collect();
         assert!(matches!(causes[..], [(_, FetchCause::Status(403)), (_, FetchCause::TooLarge)]), "{error}");
-        assert!(error.to_string().contains(&updated.url()), "{error}");
+        let origin = updated.url().replace("/.well-known/jwks.json", "");
+        assert!(error.to_string().contains(&origin) && !error.to_string().contains("jwks.json"), "{error}");
     }
 
     #[tokio::test]
-    async fn a_failure_tells_why_a_request_failed() {
+    async fn failure_contains_the_sources_of_its_cause() {
         let error =
             Endpoints::new(vec!["http://127.0.0.1:1/jwks.json".parse().unwrap()]).fetch().await.unwrap_err();
         assert!(error.to_string().contains("refused"), "{error}");
     }
 
     #[tokio::test]
-    async fn a_set_of_just_the_greatest_size_is_read() {
+    async fn set_of_maximum_size_is_accepted() {
         let pool = TestPool::new();
         let server = pool.serve().await;
         let jwks = pool.jwks().to_string();

@@ -1,4 +1,4 @@
-//! One JSON Web Key (RFC 7517): whether it can verify RS256, and the key made from it.
+//! One JSON Web Key (RFC 7517): whether it can verify RS256, and the key it describes.
 
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use base64::Engine as _;
@@ -7,13 +7,15 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::error::VerifyError;
-use crate::jose::MAX_KID_BYTES;
+use super::roca;
+
+/// Cognito's key IDs have 44 characters; the limit bounds what maps and logs contain.
+pub(crate) const MAX_KID_BYTES: usize = 256;
 
 /// RS256 needs 2048 bits or more (RFC 7518, section 3.3).
 const MIN_MODULUS_BYTES: usize = 2048 / 8;
 
-/// A longer modulus only serves to make each verification slow.
+/// A longer modulus only makes each verification slow.
 const MAX_MODULUS_BYTES: usize = 8192 / 8;
 
 /// Public exponents are odd and above 2^16 (NIST FIPS 186-5, section A.1.1). Larger ones than Cognito's 65 537 only
@@ -28,14 +30,14 @@ pub(crate) struct PublicKey {
 }
 
 impl PublicKey {
-    /// Checks that the signature over the message is this key's.
-    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
+    /// Checks that this key made the signature over the message.
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
         let (expected, found) = (self.modulus_bytes, signature.len());
         // RFC 8017, section 8.2.2, step 1.
         if found != expected {
-            return Err(VerifyError::SignatureLength { expected, found });
+            return Err(SignatureError::Length { expected, found });
         }
-        self.key.verify_sig(message, signature).map_err(|_| VerifyError::Signature)
+        self.key.verify_sig(message, signature).map_err(|_| SignatureError::Mismatch)
     }
 }
 
@@ -45,7 +47,16 @@ impl PartialEq for PublicKey {
     }
 }
 
-/// Why a key of a set is of no use here.
+/// Why a signature is not valid.
+#[derive(Debug)]
+pub(crate) enum SignatureError {
+    /// The signature has another length than the modulus.
+    Length { expected: usize, found: usize },
+    /// The key did not make the signature.
+    Mismatch,
+}
+
+/// Why a key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Skipped {
     #[error("it lacks a member, or one has the wrong type")]
@@ -62,17 +73,19 @@ pub(super) enum Skipped {
     Private,
     #[error("its kid is empty or longer than {MAX_KID_BYTES} bytes")]
     Kid,
-    #[error("its n or e is not base64url of a number without leading zeros")]
+    #[error("its n or e is not the base64url of a number without leading zeros")]
     Encoding,
     #[error("its modulus has {bits} bits, not 2048 to 8192")]
     ModulusSize { bits: usize },
     #[error("its exponent is even, or outside 2^16 to 2^33")]
     Exponent,
-    #[error("its numbers make no RSA key")]
+    #[error("its modulus has the ROCA weakness (CVE-2017-15361)")]
+    Roca,
+    #[error("its numbers are not an RSA key")]
     Numbers,
 }
 
-/// Reads the JSON of one key.
+/// Parses the JSON of one key.
 pub(super) fn read(json: &RawValue) -> Result<(String, PublicKey), Skipped> {
     let kind: Kind = serde_json::from_str(json.get()).map_err(|_| Skipped::Shape)?;
     if kind.kty != "RSA" {
@@ -93,7 +106,7 @@ struct Kind {
     kty: String,
 }
 
-/// The members of an RSA key that are looked at (RFC 7517, section 4; RFC 7518, section 6.3).
+/// The members of an RSA key that are read (RFC 7517, section 4; RFC 7518, section 6.3).
 #[derive(Deserialize)]
 struct RsaJwk {
     kid: String,
@@ -130,15 +143,18 @@ fn public_key(modulus: &[u8], exponent: &[u8]) -> Result<PublicKey, Skipped> {
     if bits < MIN_MODULUS_BYTES * 8 || modulus.len() > MAX_MODULUS_BYTES {
         return Err(Skipped::ModulusSize { bits });
     }
-    if !is_sound_exponent(exponent) {
+    if !is_safe_exponent(exponent) {
         return Err(Skipped::Exponent);
+    }
+    if roca::is_fingerprint(modulus) {
+        return Err(Skipped::Roca);
     }
     let components = RsaPublicKeyComponents { n: modulus, e: exponent };
     let key = components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).map_err(|_| Skipped::Numbers)?;
     Ok(PublicKey { key, modulus_bytes: modulus.len() })
 }
 
-fn is_sound_exponent(bytes: &[u8]) -> bool {
+fn is_safe_exponent(bytes: &[u8]) -> bool {
     let Some(exponent) = bytes
         .iter()
         .try_fold(0_u64, |number, &byte| number.checked_mul(256).map(|number| number + u64::from(byte)))

@@ -1,64 +1,56 @@
-//! Where a verifier gets the keys of one pool: a set that is read without a lock, and a worker that keeps it fresh.
+//! The source of one pool's keys: a set that is read without a lock, and a worker that keeps it fresh.
 //!
-//! All fetching is done by one task per pool, so that one fetch is in flight however many callers wait. Callers never
-//! fetch: they leave a demand and watch the progress. The rules are told in [`guide::key_set`](crate::guide::key_set).
+//! One task per pool makes all fetches, so at most one is in flight however many callers wait. Callers request a fetch and
+//! watch the progress. [`guide::key_set`](crate::guide::key_set) describes the rules.
 
-use std::hash::{BuildHasher as _, RandomState};
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use url::Url;
 
-use super::fetch::{Endpoints, FetchError};
-use super::{KeySet, PublicKey};
-use crate::cache::TokenCache;
+use super::error::{FetchError, KeySetError};
+use super::fetch::Endpoints;
+use super::jwk::PublicKey;
+use super::schedule::Progress;
+use super::set::KeySet;
 use crate::clock::Clock;
-use crate::error::KeySetError;
-use crate::pool::UserPool;
-
-/// How often the keys are read again (`guide::key_set`).
-const REFRESH_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
 /// How old keys may become while no newer ones can be fetched: the longest lifetime of a token.
 const MAX_KEY_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The shortest time from the start of one fetch to that of another which an unknown `kid` causes.
-const DEMAND_INTERVAL: Duration = Duration::from_secs(30);
-
-/// The first wait after a failed fetch; it doubles with each further failure.
-const FIRST_BACKOFF: Duration = Duration::from_secs(1);
-
-/// The longest wait after a failed fetch while there are no keys: service must return within seconds of the issuer.
-const MAX_BACKOFF_WITHOUT_KEYS: Duration = Duration::from_secs(4);
-
-/// The longest wait after a failed fetch while older keys serve.
-const MAX_BACKOFF_WITH_KEYS: Duration = Duration::from_secs(60);
+/// Where keys come from.
+pub(crate) enum Origin {
+    /// These keys, which do not age.
+    Fixed(KeySet),
+    /// The first of these URLs that serves keys.
+    Urls(Vec<Url>),
+}
 
 /// The keys of one pool. Dropping it ends the worker.
-#[derive(Debug)]
 pub(crate) struct KeySource {
     shared: Arc<Shared>,
     worker: Mutex<Option<AbortHandle>>,
 }
 
 /// What the callers and the worker share.
-#[derive(Debug)]
 struct Shared {
     pool: Arc<str>,
     clock: Clock,
     current: ArcSwapOption<Loaded>,
-    /// Emptied when the keys change.
-    cache: Arc<TokenCache>,
-    /// Nothing for keys that were given as text.
+    /// Called when the keys change.
+    on_change: Box<dyn Fn() + Send + Sync>,
+    /// `None` for fixed keys.
     endpoints: Option<Endpoints>,
-    /// Asks for a fetch as soon as [`DEMAND_INTERVAL`] allows.
-    demand: Notify,
-    /// Asks for a fetch now.
-    order: Notify,
+    /// The fetch that callers need as soon as [`Progress::request_due`] allows.
+    requested: watch::Sender<u64>,
+    /// The fetch that callers need now.
+    forced: watch::Sender<u64>,
     progress: watch::Sender<Progress>,
     running: AtomicBool,
 }
@@ -69,41 +61,36 @@ pub(crate) struct Loaded {
     keys: KeySet,
     /// Differs whenever the keys differ; no two pools of a verifier share one.
     pub(crate) generation: u64,
-    /// When the keys were fetched, in Unix seconds; nothing for keys that do not age.
+    /// When the keys were fetched, in Unix seconds; `None` for keys that do not age.
     fetched_at: Option<i64>,
 }
 
-/// What the worker has done so far.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Progress {
-    pub(crate) started: u64,
-    pub(crate) finished: u64,
-    pub(crate) failed: u64,
-    failures_in_a_row: u32,
-    last_start: Option<Duration>,
-    next_start: Duration,
-    failure: Option<FetchError>,
-}
-
 impl KeySource {
-    pub(crate) fn new(pool: &UserPool, clock: Clock, cache: Arc<TokenCache>) -> Self {
-        let offline = pool.offline_keys().map(|keys| Arc::new(Loaded::new(keys.clone(), None)));
-        let endpoints = offline.is_none().then(|| Endpoints::new(pool.jwks_urls()));
+    pub(crate) fn new(
+        pool: Arc<str>,
+        origin: Origin,
+        clock: Clock,
+        on_change: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        let (fixed, endpoints) = match origin {
+            Origin::Fixed(keys) => (Some(Arc::new(Loaded::new(keys, None))), None),
+            Origin::Urls(urls) => (None, Some(Endpoints::new(urls))),
+        };
         let shared = Shared {
-            pool: pool.shared_id(),
+            pool,
             clock,
-            current: ArcSwapOption::new(offline),
-            cache,
+            current: ArcSwapOption::new(fixed),
+            on_change: Box::new(on_change),
             endpoints,
-            demand: Notify::new(),
-            order: Notify::new(),
+            requested: watch::Sender::new(0),
+            forced: watch::Sender::new(0),
             progress: watch::Sender::new(Progress::default()),
             running: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared), worker: Mutex::new(None) }
     }
 
-    /// The key of this name, and the generation of its set, if there is a set that is not too old at this time.
+    /// Returns the key with this ID and the generation of its set, unless the set is too old at this time.
     pub(crate) fn key(&self, kid: &str, now: i64) -> Option<(Arc<PublicKey>, u64)> {
         let loaded = self.shared.current.load();
         let loaded = loaded.as_ref().filter(|loaded| loaded.is_usable(now))?;
@@ -120,8 +107,8 @@ impl KeySource {
         self.shared.has_keys()
     }
 
-    /// The number of keys in use and the age of their set.
-    pub(crate) fn extent(&self) -> (usize, Option<Duration>) {
+    /// Returns the number of keys in use and the age of their set.
+    pub(crate) fn key_count_and_age(&self) -> (usize, Option<Duration>) {
         let loaded = self.shared.current.load();
         let Some(loaded) = loaded.as_ref() else { return (0, None) };
         (loaded.keys.len(), loaded.age(self.shared.clock.unix_seconds()))
@@ -155,69 +142,115 @@ impl KeySource {
         Ok(())
     }
 
-    /// Asks for newer keys, as an unknown `kid` does. The number returned is what to [`wait`](Self::wait) for; there is
-    /// none if the last fetch is too recent, and then one is made when its time has come.
+    /// Returns the number of the first fetch that has not started yet: only that one, or a later one, can tell whether a
+    /// key exists now.
     ///
     /// # Errors
     ///
     /// As [`start`](Self::start).
-    pub(crate) fn demand(&self) -> Result<Option<u64>, KeySetError> {
+    pub(crate) fn next_fetch(&self) -> Result<u64, KeySetError> {
         self.start()?;
-        if self.shared.endpoints.is_none() {
-            return Ok(None);
-        }
-        let progress = self.progress();
-        if progress.is_in_flight() {
-            return Ok(Some(progress.finished + 1));
-        }
-        self.shared.demand.notify_one();
-        let due = progress.demand_due() <= self.shared.clock.elapsed();
-        Ok(due.then_some(progress.finished + 1))
+        let started = self.shared.progress.borrow().started;
+        Ok(if self.shared.endpoints.is_some() { started + 1 } else { 0 })
     }
 
-    /// Has the keys fetched now, whenever the last fetch was. The number is what to [`wait`](Self::wait) for.
+    /// Requests this fetch, as an unknown `kid` does. It starts when it is due.
+    pub(crate) fn request(&self, fetch: u64) {
+        raise(&self.shared.requested, fetch);
+    }
+
+    /// Fetches the keys now, or joins the fetch in flight. Returns the number of that fetch.
     ///
     /// # Errors
     ///
     /// As [`start`](Self::start).
-    pub(crate) fn order(&self) -> Result<Option<u64>, KeySetError> {
-        self.start()?;
-        if self.shared.endpoints.is_none() {
-            return Ok(None);
+    pub(crate) fn force_refresh(&self) -> Result<u64, KeySetError> {
+        let next = self.next_fetch()?;
+        if self.progress().is_in_flight() {
+            return Ok(next - 1);
         }
-        let progress = self.progress();
-        if !progress.is_in_flight() {
-            self.shared.order.notify_one();
-        }
-        Ok(Some(progress.finished + 1))
+        raise(&self.shared.forced, next);
+        Ok(next)
     }
 
-    /// Waits until this many fetches have ended, but never longer than a fetch can take.
-    pub(crate) async fn wait(&self, fetches: u64) {
-        let limit = self.shared.endpoints.as_ref().map(Endpoints::time_limit).unwrap_or_default();
+    /// Waits for the fetch in flight, if there is one.
+    pub(crate) async fn wait_in_flight(&self) {
+        let started = self.progress().started;
+        self.wait(started).await;
+    }
+
+    /// Waits until this fetch has ended, but never longer than one can take.
+    pub(crate) async fn wait(&self, fetch: u64) {
+        if self.shared.progress.borrow().finished >= fetch {
+            return;
+        }
         let mut progress = self.shared.progress.subscribe();
-        let ended = progress.wait_for(|progress| progress.finished >= fetches);
-        // Whether it ended or not is seen by looking for the key again.
-        let _ = tokio::time::timeout(limit, ended).await;
+        let ended = progress.wait_for(|progress| progress.finished >= fetch);
+        // The caller looks for the key again, whether the fetch has ended or not.
+        let _ = tokio::time::timeout(self.time_limit(), ended).await;
     }
 
-    /// Why nothing can be said about a key that is not there: no usable set, the last fetch failed, or one is still in
-    /// flight after a caller has waited for it.
-    pub(crate) fn unavailable(&self) -> Option<KeySetError> {
+    /// Waits for this fetch if it is in flight or may start now.
+    pub(crate) async fn wait_if_due(&self, fetch: u64) {
         let progress = self.progress();
-        let settled = progress.failure.is_none() && !progress.is_in_flight();
-        if self.has_keys() && settled { None } else { Some(self.error(progress)) }
+        if progress.is_in_flight() || progress.request_due() <= self.shared.clock.elapsed() {
+            self.wait(fetch).await;
+        }
+    }
+
+    fn time_limit(&self) -> Duration {
+        self.shared.endpoints.as_ref().map(Endpoints::time_limit).unwrap_or_default()
+    }
+
+    /// Checks that there are keys and that this fetch or a later one succeeded, so that a key that is not in the set does
+    /// not exist.
+    ///
+    /// # Errors
+    ///
+    /// [`KeySetError::Unavailable`] without keys, after a failure or during a fetch, and otherwise [`KeySetError::FetchPending`].
+    pub(crate) fn check_complete_since(&self, fetch: u64) -> Result<(), KeySetError> {
+        let progress = self.progress();
+        if !self.has_keys() || progress.failure.is_some() || progress.is_in_flight() {
+            return Err(self.unavailable());
+        }
+        if progress.succeeded >= fetch {
+            return Ok(());
+        }
+        let retry_after = self.whole_seconds_until(progress.request_due());
+        Err(KeySetError::FetchPending { pool: self.pool().to_owned(), retry_after })
+    }
+
+    /// Checks that this fetch or a later one has ended and the last one succeeded.
+    ///
+    /// # Errors
+    ///
+    /// [`KeySetError::Unavailable`] if not.
+    pub(crate) fn check_refreshed(&self, fetch: u64) -> Result<(), KeySetError> {
+        let progress = self.progress();
+        let refreshed = self.has_keys() && progress.failure.is_none() && progress.finished >= fetch;
+        if refreshed { Ok(()) } else { Err(self.unavailable()) }
     }
 
     /// The error of a source whose keys are not available.
-    pub(crate) fn error(&self, progress: Progress) -> KeySetError {
-        let wait = progress.next_start.saturating_sub(self.shared.clock.elapsed());
+    pub(crate) fn unavailable(&self) -> KeySetError {
+        let progress = self.progress();
         KeySetError::Unavailable {
             pool: self.pool().to_owned(),
-            // `Retry-After` counts whole seconds.
-            retry_after: Duration::from_secs(wait.as_millis().div_ceil(1_000).max(1) as u64),
+            retry_after: self.whole_seconds_until(progress.next_start),
             source: progress.failure,
         }
+    }
+
+    /// `Retry-After` counts whole seconds.
+    fn whole_seconds_until(&self, time: Duration) -> Duration {
+        let wait = time.saturating_sub(self.shared.clock.elapsed());
+        Duration::from_secs(wait.as_millis().div_ceil(1_000).max(1) as u64)
+    }
+}
+
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeySource").field("pool", &self.shared.pool).finish_non_exhaustive()
     }
 }
 
@@ -235,7 +268,7 @@ impl Loaded {
         Self { keys, generation: GENERATIONS.fetch_add(1, Ordering::Relaxed), fetched_at }
     }
 
-    /// The time since the keys were fetched; none for keys that do not age.
+    /// The time since the keys were fetched; `None` for keys that do not age.
     fn age(&self, now: i64) -> Option<Duration> {
         let seconds = now.saturating_sub(self.fetched_at?);
         Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
@@ -243,17 +276,6 @@ impl Loaded {
 
     fn is_usable(&self, now: i64) -> bool {
         self.age(now).is_none_or(|age| age < MAX_KEY_AGE)
-    }
-}
-
-impl Progress {
-    fn is_in_flight(&self) -> bool {
-        self.started > self.finished
-    }
-
-    /// The earliest time at which an unknown `kid` may cause a fetch.
-    fn demand_due(&self) -> Duration {
-        self.last_start.map_or(Duration::ZERO, |start| start + DEMAND_INTERVAL)
     }
 }
 
@@ -266,32 +288,28 @@ impl Shared {
         loop {
             self.wait_until_due().await;
             self.fetch().await;
-            self.forget_demands().await;
         }
     }
 
     async fn wait_until_due(&self) {
-        let (mut due, demand_due) = {
+        let (finished, mut due, request_due) = {
             let progress = self.progress.borrow();
-            (progress.next_start, progress.demand_due())
+            (progress.finished, progress.next_start, progress.request_due())
         };
         loop {
             tokio::select! {
-                () = self.order.notified() => return,
+                () = exceeds(&self.forced, finished) => return,
                 () = self.clock.sleep_until(due) => return,
-                () = self.demand.notified() => due = due.min(demand_due),
+                () = exceeds(&self.requested, finished), if request_due < due => due = request_due,
             }
         }
     }
 
     async fn fetch(&self) {
         let Some(endpoints) = &self.endpoints else { return };
-        self.progress.send_modify(|progress| {
-            progress.started += 1;
-            progress.last_start = Some(self.clock.elapsed());
-        });
+        self.progress.send_modify(|progress| progress.start(self.clock.elapsed()));
         let outcome = endpoints.fetch().await.map(|keys| self.install(keys));
-        self.progress.send_modify(|progress| self.record(progress, outcome));
+        self.record(outcome);
     }
 
     /// Replaces the whole set, so that a key which is no longer in it is no longer accepted.
@@ -305,36 +323,33 @@ impl Shared {
         }
         tracing::info!(pool = %self.pool, keys = keys.len(), "loaded a new key set");
         self.current.store(Some(Arc::new(Loaded::new(keys, fetched_at))));
-        self.cache.clear();
+        (self.on_change)();
     }
 
-    fn record(&self, progress: &mut Progress, outcome: Result<(), FetchError>) {
-        progress.finished = progress.started;
-        progress.failure = outcome.err();
-        let wait = match &progress.failure {
-            None => {
-                progress.failures_in_a_row = 0;
-                REFRESH_INTERVAL
-            }
-            Some(failure) => {
-                progress.failed += 1;
-                progress.failures_in_a_row = progress.failures_in_a_row.saturating_add(1);
-                let usable = self.has_keys();
-                tracing::warn!(pool = %self.pool, %failure, older_keys_serve = usable, "no key set");
-                backoff(progress.failures_in_a_row, usable)
-            }
-        };
-        progress.next_start = self.clock.elapsed() + with_jitter(wait);
-    }
-
-    /// Whoever asked while the fetch was in flight has been served by it.
-    async fn forget_demands(&self) {
-        tokio::select! { biased; () = self.demand.notified() => {} () = std::future::ready(()) => {} }
-        tokio::select! { biased; () = self.order.notified() => {} () = std::future::ready(()) => {} }
+    fn record(&self, outcome: Result<(), FetchError>) {
+        let has_keys = self.has_keys();
+        if let Err(failure) = &outcome {
+            tracing::warn!(pool = %self.pool, %failure, older_keys_in_use = has_keys, "the key set cannot be fetched");
+        }
+        let now = self.clock.elapsed();
+        self.progress.send_modify(|progress| progress.finish(outcome, has_keys, now));
     }
 }
 
-/// Tells the callers when the worker ends, for example because its runtime was shut down.
+/// Requests the fetch with this number, unless a later one is requested already.
+fn raise(request: &watch::Sender<u64>, fetch: u64) {
+    request.send_if_modified(|requested| {
+        let is_later = fetch > *requested;
+        *requested = fetch.max(*requested);
+        is_later
+    });
+}
+
+async fn exceeds(request: &watch::Sender<u64>, finished: u64) {
+    let _ = request.subscribe().wait_for(|requested| *requested > finished).await;
+}
+
+/// Wakes waiting callers when the worker ends, for example because its runtime was shut down.
 struct Running(Arc<Shared>);
 
 impl Drop for Running {
@@ -342,15 +357,4 @@ impl Drop for Running {
         self.0.running.store(false, Ordering::Release);
         self.0.progress.send_modify(|progress| progress.finished = progress.started);
     }
-}
-
-fn backoff(failures: u32, keys_are_usable: bool) -> Duration {
-    let limit = if keys_are_usable { MAX_BACKOFF_WITH_KEYS } else { MAX_BACKOFF_WITHOUT_KEYS };
-    FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(limit)
-}
-
-/// Up to a tenth more or less, so that the instances of a service do not ask in step.
-fn with_jitter(wait: Duration) -> Duration {
-    let per_mille = 900 + RandomState::new().hash_one(()) % 201;
-    wait * u32::try_from(per_mille).unwrap_or(1_000) / 1_000
 }

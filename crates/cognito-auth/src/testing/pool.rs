@@ -5,9 +5,10 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use super::{JwksServer, TestClock, TestKey, TokenBuilder};
+use crate::builder::VerifierBuilder;
 use crate::pool::UserPool;
 use crate::resource_server::ResourceServer;
-use crate::verifier::{Verifier, VerifierBuilder};
+use crate::verifier::Verifier;
 
 /// A user pool that exists only in tests: it mints tokens as Cognito shapes them, with keys of its own.
 ///

@@ -98,3 +98,7 @@ fn with_unknown_kid(raw: &str, number: usize) -> String {
 fn is_unavailable<T>(outcome: &Result<T, VerifyError>) -> bool {
     matches!(outcome, Err(VerifyError::KeysUnavailable(KeySetError::Unavailable { .. })))
 }
+
+fn is_pending(error: &VerifyError) -> bool {
+    matches!(error, VerifyError::KeysUnavailable(KeySetError::FetchPending { .. }))
+}

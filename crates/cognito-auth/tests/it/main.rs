@@ -4,6 +4,7 @@
 mod extractors;
 mod key_set;
 mod properties;
+mod public_types;
 mod readme;
 mod reference;
 mod rules;

@@ -63,6 +63,9 @@ impl Reference {
             }
         }
         ensure(get(&claims, "username").is_none() || get(&claims, "sub").is_some())?;
+        if let Some(sub) = get(&claims, "sub") {
+            ensure(!sub.text()?.is_empty())?;
+        }
         if let Some(groups) = get(&claims, "cognito:groups") {
             let Json::Array(groups) = groups else { return None };
             for group in groups {

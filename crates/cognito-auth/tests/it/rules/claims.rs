@@ -188,6 +188,17 @@ async fn claims_of_another_type_are_refused_and_never_converted() {
     }
     let refused = fixture.refused(&fixture.without_claim("sub")).await;
     assert_refused!(refused, VerifyError::MissingClaim { claim: "sub" });
+    let empty = fixture.pool.user("alice").claim("sub", json!(""));
+    assert_refused!(fixture.refused(&empty.access_token()).await, VerifyError::MissingClaim { claim: "sub" });
+    let empty = fixture.pool.machine().claim("sub", json!(""));
+    assert_refused!(fixture.refused(&empty.access_token()).await, VerifyError::MissingClaim { claim: "sub" });
+    assert!(
+        fixture
+            .verifier
+            .verify_id(&fixture.pool.user("alice").claim("sub", json!("")).id_token())
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! ID tokens, which have rules of their own.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use cognito_auth::VerifyError;
 use cognito_auth::testing::TestKey;
+use cognito_auth::{IdTokenError, VerifyError};
 use serde_json::{Value, json};
 
 use super::{Fixture, assert_refused, encode};
@@ -57,12 +57,12 @@ async fn nonce_and_at_hash_tie_an_id_token_to_a_sign_in() {
         alice.clone().claim("nonce", json!("n-1")).claim("at_hash", json!(encode(&hash.as_ref()[..16])));
     let token = fixture.verifier.verify_id(&raw.id_token()).await.unwrap();
     assert!(token.check_nonce("n-1").is_ok());
-    assert_refused!(token.check_nonce("n-2").unwrap_err(), VerifyError::Nonce);
+    assert_refused!(token.check_nonce("n-2").unwrap_err(), IdTokenError::Nonce);
     assert!(token.check_access_token(&access_token).is_ok());
     let other = fixture.pool.user("bob").access_token();
-    assert_refused!(token.check_access_token(&other).unwrap_err(), VerifyError::AccessTokenHash);
+    assert_refused!(token.check_access_token(&other).unwrap_err(), IdTokenError::AccessTokenHash);
 
     let bare = fixture.verifier.verify_id(&alice.id_token()).await.unwrap();
-    assert_refused!(bare.check_nonce("").unwrap_err(), VerifyError::Nonce);
-    assert_refused!(bare.check_access_token(&access_token).unwrap_err(), VerifyError::AccessTokenHash);
+    assert_refused!(bare.check_nonce("").unwrap_err(), IdTokenError::Nonce);
+    assert_refused!(bare.check_access_token(&access_token).unwrap_err(), IdTokenError::AccessTokenHash);
 }

@@ -1,19 +1,15 @@
-//! How a verifier is described.
+//! The configuration of a verifier.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Inner, Verifier};
 use crate::access_token::AccessToken;
-use crate::cache::TokenCache;
-use crate::claims::{Rules, TrustedPool};
+use crate::claims::Rules;
 use crate::clock::Clock;
 use crate::error::BuildError;
-use crate::keys::KeySource;
 use crate::pool::UserPool;
-use crate::stats::Counters;
+use crate::verifier::{DenyList, Settings, Verifier};
 
 /// AWS advises not to assume a maximum token size, and the header of a request that carries one is seldom allowed to be
 /// larger.
@@ -26,7 +22,7 @@ const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(10);
 
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
-/// Describes a [`Verifier`]. Made by [`Verifier::builder`].
+/// Configures a [`Verifier`]. Created by [`Verifier::builder`].
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct VerifierBuilder {
@@ -41,24 +37,15 @@ pub struct VerifierBuilder {
     clock: Clock,
 }
 
-/// Says which valid tokens are refused all the same.
-#[derive(Clone)]
-pub(super) struct DenyList(Arc<dyn Fn(&AccessToken) -> bool + Send + Sync>);
-
-impl DenyList {
-    pub(super) fn names(&self, token: &AccessToken) -> bool {
-        (self.0)(token)
-    }
-}
-
-impl fmt::Debug for DenyList {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("DenyList")
+impl Verifier {
+    /// Configures a verifier that trusts this pool.
+    pub fn builder(pool: UserPool) -> VerifierBuilder {
+        VerifierBuilder::new(pool)
     }
 }
 
 impl VerifierBuilder {
-    pub(super) fn new(pool: UserPool) -> Self {
+    fn new(pool: UserPool) -> Self {
         Self {
             pools: vec![pool],
             client_ids: Vec::new(),
@@ -72,7 +59,7 @@ impl VerifierBuilder {
         }
     }
 
-    /// Trusts another pool, too.
+    /// Also trusts this pool.
     pub fn pool(mut self, pool: UserPool) -> Self {
         self.pools.push(pool);
         self
@@ -80,7 +67,7 @@ impl VerifierBuilder {
 
     /// Accepts tokens that were issued to these app clients, of whichever trusted pool; calls add up.
     ///
-    /// All app clients of a pool share its keys, so this check alone keeps the tokens of one application from being used
+    /// All app clients of a pool share its keys, so only this check prevents the tokens of one application from being used
     /// at another (OWASP ASVS 5.0, 9.2.4).
     pub fn client_ids<I: IntoIterator<Item: Into<String>>>(mut self, client_ids: I) -> Self {
         self.client_ids.extend(client_ids.into_iter().map(Into::into));
@@ -94,37 +81,37 @@ impl VerifierBuilder {
     }
 
     /// Accepts access tokens that are bound to one of these resources (RFC 8707), usually the API's own URL; calls add
-    /// up. An access token without `aud` is bound to none and is accepted; one with any other `aud` is refused.
+    /// up. An access token without `aud` is not bound and is accepted; one with any other `aud` is rejected.
     pub fn resources<I: IntoIterator<Item: Into<String>>>(mut self, resources: I) -> Self {
         self.resources.extend(resources.into_iter().map(Into::into));
         self
     }
 
-    /// By how much the clocks of Cognito and of this machine may differ: 10 seconds unless set, at most 5 minutes. Parts
-    /// of a second do not count.
+    /// Sets by how much the clocks of Cognito and this machine may differ, in whole seconds. Default: 10 seconds; at most 5
+    /// minutes.
     pub fn clock_skew(mut self, skew: Duration) -> Self {
         self.clock_skew = skew;
         self
     }
 
-    /// Refuses access tokens that are valid but for which this says `true`; calls replace each other.
+    /// Rejects valid access tokens for which this returns `true`; calls replace each other.
     ///
     /// A token that was revoked, or whose user was signed out everywhere, passes every offline check until it expires.
     /// An application that learns of such events can keep a list in memory, usually of
-    /// [`origin_jti`](crate::AccessToken::origin_jti), and ask it here. It is asked at every verification, for cached
-    /// tokens too, so it must be quick.
+    /// [`origin_jti`](crate::AccessToken::origin_jti), and consult it here. It is called at every verification, also for
+    /// cached tokens, so it must be fast.
     pub fn deny_if(mut self, listed: impl Fn(&AccessToken) -> bool + Send + Sync + 'static) -> Self {
         self.deny_list = Some(DenyList(Arc::new(listed)));
         self
     }
 
-    /// How many verified access tokens are remembered: 10 000 unless set. Zero switches the cache off.
+    /// Sets how many verified access tokens are cached. Default: 10,000; zero disables the cache.
     pub fn cache_capacity(mut self, tokens: usize) -> Self {
         self.cache_capacity = tokens;
         self
     }
 
-    /// The longest token that is looked at, in bytes: 16 KiB unless set.
+    /// Sets the longest accepted token, in bytes. Default: 16 KiB.
     pub fn max_token_bytes(mut self, bytes: usize) -> Self {
         self.max_token_bytes = bytes;
         self
@@ -137,13 +124,13 @@ impl VerifierBuilder {
         self
     }
 
-    /// Makes the verifier. Nothing is fetched yet, and no runtime is needed.
+    /// Creates the verifier. It fetches nothing yet and needs no runtime.
     ///
     /// # Errors
     ///
     /// - [`BuildError::NoClientIds`] if neither [`client_ids`](Self::client_ids) nor [`any_client`](Self::any_client)
-    ///   said whose tokens are accepted.
-    /// - [`BuildError::SamePool`] if two pools share an id or an issuer.
+    ///   was called.
+    /// - [`BuildError::SamePool`] if two pools share an ID or an issuer.
     /// - [`BuildError::ClockSkew`] if the clock skew is more than 5 minutes.
     pub fn build(self) -> Result<Verifier, BuildError> {
         if self.client_ids.is_empty() && !self.any_client {
@@ -153,22 +140,19 @@ impl VerifierBuilder {
             return Err(BuildError::ClockSkew { skew: self.clock_skew });
         }
         check_distinct(&self.pools)?;
-        let cache = Arc::new(TokenCache::new(self.cache_capacity));
-        let source = |pool| KeySource::new(pool, self.clock.clone(), Arc::clone(&cache));
-        Ok(Verifier(Arc::new(Inner {
-            pools: self.pools.iter().map(TrustedPool::new).collect(),
-            sources: self.pools.iter().map(source).collect(),
+        let rules = Rules {
+            client_ids: (!self.any_client).then_some(self.client_ids),
+            resources: self.resources,
+            clock_skew_seconds: i64::try_from(self.clock_skew.as_secs()).unwrap_or(i64::MAX),
+        };
+        let settings = Settings {
+            rules,
             max_token_bytes: self.max_token_bytes,
-            rules: Rules {
-                client_ids: (!self.any_client).then_some(self.client_ids),
-                resources: self.resources,
-                clock_skew_seconds: i64::try_from(self.clock_skew.as_secs()).unwrap_or(i64::MAX),
-            },
+            cache_capacity: self.cache_capacity,
             deny_list: self.deny_list,
             clock: self.clock,
-            counters: Counters::default(),
-            cache,
-        })))
+        };
+        Ok(Verifier::new(&self.pools, settings))
     }
 }
 

@@ -1,0 +1,39 @@
+//! Auto traits of the public types (Rust API guidelines, C-SEND-SYNC), checked at compile time.
+
+use cognito_auth::{
+    AccessToken, Alternative, AuthRejection, BuildError, Caller, ClaimError, FetchCause, FetchError,
+    HttpError, IdToken, IdTokenError, KeySetError, ObjectError, PoolError, Requirements, ResourceServer,
+    ResourceServerBuilder, Stats, UserPool, Verifier, VerifierBuilder, VerifyError,
+};
+
+macro_rules! assert_send_sync {
+    ($($public:ty),* $(,)?) => {
+        const fn is_send_sync<T: Send + Sync>() {}
+        const _: () = { $(is_send_sync::<$public>();)* };
+    };
+}
+
+assert_send_sync!(
+    AccessToken,
+    Alternative,
+    AuthRejection,
+    BuildError,
+    Caller,
+    ClaimError,
+    FetchCause,
+    FetchError,
+    HttpError,
+    IdToken,
+    IdTokenError,
+    KeySetError,
+    ObjectError,
+    PoolError,
+    Requirements,
+    ResourceServer,
+    ResourceServerBuilder,
+    Stats,
+    UserPool,
+    Verifier,
+    VerifierBuilder,
+    VerifyError,
+);
