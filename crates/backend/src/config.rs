@@ -287,9 +287,13 @@ fn list(value: &str) -> impl Iterator<Item = &str> {
 }
 
 /// An origin as a browser sends it (RFC 6454 §6.2): scheme, host and port, and nothing after.
+/// A port of `*` stands for any port of a loopback host.
 fn origin(value: &str) -> Option<HeaderValue> {
-    let url = Url::parse(value).ok()?;
-    (url.origin().ascii_serialization() == value).then(|| HeaderValue::from_str(value).ok())?
+    let any_port = value.strip_suffix(":*");
+    let url = Url::parse(any_port.unwrap_or(value)).ok()?;
+    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    let valid = url.origin().ascii_serialization() == any_port.unwrap_or(value);
+    (valid && (loopback || any_port.is_none())).then(|| HeaderValue::from_str(value).ok())?
 }
 
 struct Variables<'a> {

@@ -11,7 +11,7 @@ use axum::{
 use http::{HeaderName, HeaderValue, Method, header};
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
-use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer, set_header::SetResponseHeaderLayer};
+use tower_http::{catch_panic::CatchPanicLayer, cors::{AllowOrigin, CorsLayer}, set_header::SetResponseHeaderLayer};
 
 use crate::{
     App, Config,
@@ -89,11 +89,24 @@ fn cors(config: &Config) -> Option<CorsLayer> {
         "www-authenticate",
         "x-request-id",
     ];
+    let origins = config.cors_allowed_origins.clone();
     let layer = CorsLayer::new()
-        .allow_origin(config.cors_allowed_origins.clone())
+        .allow_origin(AllowOrigin::predicate(move |origin, _| {
+            origins.iter().any(|allowed| allows(allowed.as_bytes(), origin.as_bytes()))
+        }))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(ALLOWED.map(HeaderName::from_static))
         .expose_headers(EXPOSED.map(HeaderName::from_static))
         .max_age(Duration::from_secs(600));
     (!config.cors_allowed_origins.is_empty()).then_some(layer)
+}
+
+/// Whether `allowed` is `origin`, or ends with `:*` and differs only by the port.
+fn allows(allowed: &[u8], origin: &[u8]) -> bool {
+    let Some(any_port) = allowed.strip_suffix(b":*") else { return allowed == origin };
+    let port = origin.strip_prefix(any_port);
+    port.is_some_and(|port| match port.split_first() {
+        None => true,
+        Some((colon, digits)) => *colon == b':' && digits.iter().all(u8::is_ascii_digit),
+    })
 }

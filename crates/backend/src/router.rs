@@ -1,6 +1,6 @@
 //! The routes, one line each. The OpenAPI document is derived from them.
 
-use axum::{Router, middleware, routing::get};
+use axum::{Router, middleware, response::Redirect, routing::get};
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -21,6 +21,7 @@ pub fn router(app: &App) -> Router {
     openapi::complete(&mut document, config);
     let routes = routes
         .merge(page::documentation(document, config))
+        .route("/", get(async || Redirect::temporary("/docs/")))
         .method_not_allowed_fallback(fallback::method_not_allowed)
         .fallback(fallback::unknown_route)
         .with_state(app.clone());

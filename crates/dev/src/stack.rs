@@ -1,63 +1,145 @@
 use std::io;
 
-use aws_config::{BehaviorVersion, Region};
-use aws_sdk_dynamodb::config::Credentials;
-use backend::{App, Config, config::ConfigError, services};
-use local_cloud::{
-    ACCESS_KEY_ID, LocalDynamoDb, LocalS3, LocalUserPool, PoolConfig, REGION, SECRET_ACCESS_KEY, StartError,
-    bind_loopback,
-};
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedCredentialsProvider};
+use backend::{App, Config, services};
+use local_cloud::{Credentials, LocalDynamoDb, LocalS3, LocalUserPool, REGION, bind_loopback};
 use tokio::net::TcpListener;
 
-use crate::arguments::Arguments;
+use crate::{
+    arguments::Arguments,
+    error::StackError,
+    pool::{self, PoolSetup},
+    progress::{self, step},
+};
 
 const TABLE: &str = "items";
 const BUCKET: &str = "attachments";
+const API_PORT: u16 = 8000;
 
-/// The backend with everything it needs, running but for the backend's own listeners.
+/// Pages of this machine may call the API, whatever their port.
+const LOOPBACK_ORIGINS: &str = "http://localhost:*,http://127.0.0.1:*,http://[::1]:*,\
+    https://localhost:*,https://127.0.0.1:*,https://[::1]:*";
+
+/// Looks a variable up; one that is empty counts as not set.
+pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The backend with everything that it needs, running except for the backend's own listeners.
 pub(crate) struct Stack {
     pub(crate) app: App,
     pub(crate) api_listeners: Vec<TcpListener>,
-    pub(crate) user_pool: LocalUserPool,
-    pub(crate) dynamodb: LocalDynamoDb,
-    pub(crate) s3: LocalS3,
+    pub(crate) metrics_listener: Option<TcpListener>,
+    /// Absent where `COGNITO_USER_POOL_ID` names a pool elsewhere.
+    pub(crate) user_pool: Option<LocalUserPool>,
+    /// Absent where `AWS_ENDPOINT_URL_DYNAMODB` names one elsewhere.
+    pub(crate) dynamodb: Option<LocalDynamoDb>,
+    /// Absent where `AWS_ENDPOINT_URL_S3` names one elsewhere.
+    pub(crate) s3: Option<LocalS3>,
+    pub(crate) credentials: Credentials,
     pub(crate) api_url: String,
+    /// Whether the first client can sign in on `/docs`.
+    pub(crate) docs_can_sign_in: bool,
 }
 
-/// Why the stack did not start.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StackError {
-    #[error("port {port} is in use; choose another with {flag}, or stop what listens there")]
-    PortInUse { port: u16, flag: &'static str },
-    #[error("port {port} ({flag}) cannot be listened on")]
-    Port { port: u16, flag: &'static str, source: io::Error },
-    #[error(transparent)]
-    Start(#[from] StartError),
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    Verifier(#[from] backend::BuildError),
-    #[error("the system refuses")]
-    Io(#[from] io::Error),
+/// All ports, taken before anything is created or deleted, so that a busy one changes nothing.
+struct Listeners {
+    api: Vec<TcpListener>,
+    metrics: Option<TcpListener>,
+    cognito: Option<Vec<TcpListener>>,
+    dynamodb: Option<Vec<TcpListener>>,
+    s3: Option<Vec<TcpListener>>,
 }
 
 impl Stack {
-    pub(crate) async fn start(arguments: &Arguments) -> Result<Self, StackError> {
-        // All ports are taken before anything is created, so that a busy one leaves nothing half-made.
-        let api_listeners = bind("--api-port", arguments.api_port).await?;
-        let cognito_listeners = bind("--cognito-port", arguments.cognito_port).await?;
-        let dynamodb_listeners = bind("--dynamodb-port", arguments.dynamodb_port).await?;
-        let s3_listeners = bind("--s3-port", arguments.s3_port).await?;
-
+    pub(crate) async fn start(arguments: &Arguments, lookup: Lookup<'_>) -> Result<Self, StackError> {
+        let pool_file = arguments.pool.as_deref().map(pool::read).transpose()?;
+        let listeners = Listeners::bind(arguments, lookup).await?;
         let data_dir = arguments.data_dir();
+        if let (true, Some(folder)) = (arguments.reset, data_dir) {
+            local_cloud::remove_data(folder)
+                .map_err(|source| StackError::Reset { folder: folder.to_owned(), source })?;
+            progress::print(&format!("  Deleted the data in {}\n", folder.display()));
+        }
+        let credentials = local_cloud::credentials(data_dir)?;
         let api_port =
-            api_listeners.first().map(TcpListener::local_addr).transpose()?.map_or(0, |addr| addr.port());
-        let user_pool = LocalUserPool::start(cognito_listeners, data_dir, PoolConfig::demo(api_port)).await?;
-        let dynamodb = LocalDynamoDb::start(dynamodb_listeners, data_dir, TABLE)?;
-        let s3 = LocalS3::start(s3_listeners, data_dir, BUCKET)?;
-        let api_url = format!("http://localhost:{api_port}");
-        let app = app(&user_pool, &dynamodb, &s3, &api_url)?;
-        Ok(Self { app, api_listeners, user_pool, dynamodb, s3, api_url })
+            listeners.api.first().map(TcpListener::local_addr).transpose()?.map_or(0, |a| a.port());
+        let setup = PoolSetup::new(pool_file, api_port);
+        let table = lookup("DYNAMODB_TABLE_NAME").unwrap_or_else(|| TABLE.to_owned());
+        let bucket = lookup("S3_BUCKET_NAME").unwrap_or_else(|| BUCKET.to_owned());
+        let user_pool = match listeners.cognito {
+            Some(listeners) => {
+                let start = LocalUserPool::start(listeners, data_dir, setup.config.clone());
+                Some(step("User pool with its keys and users", start).await?)
+            }
+            None => None,
+        };
+        let dynamodb = match listeners.dynamodb {
+            Some(listeners) => {
+                let start = async { LocalDynamoDb::start(listeners, data_dir, &table, &credentials) };
+                Some(step(&format!("DynamoDB with table {table}"), start).await?)
+            }
+            None => None,
+        };
+        let s3 = match listeners.s3 {
+            Some(listeners) => {
+                let start = async { LocalS3::start(listeners, data_dir, &bucket, &credentials) };
+                Some(step(&format!("S3 with bucket {bucket}"), start).await?)
+            }
+            None => None,
+        };
+        let local_url = format!("http://localhost:{api_port}");
+        let config = Config::from_variables(|name| {
+            lookup(name).or_else(|| match name {
+                "DYNAMODB_TABLE_NAME" => Some(TABLE.to_owned()),
+                "S3_BUCKET_NAME" => Some(BUCKET.to_owned()),
+                "PUBLIC_URL" => Some(local_url.clone()),
+                "CORS_ALLOWED_ORIGINS" => Some(LOOPBACK_ORIGINS.to_owned()),
+                _ => setup.variable(name, user_pool.as_ref()?),
+            })
+        })?;
+        let api_url = config.resource().to_owned();
+        let aws = aws(lookup, &credentials, dynamodb.is_some() && s3.is_some()).await;
+        let app = app(config, &aws, &credentials, dynamodb.as_ref(), s3.as_ref())?;
+        let docs_can_sign_in = user_pool.is_none() || setup.docs_client().is_some();
+        let (api_listeners, metrics_listener) = (listeners.api, listeners.metrics);
+        Ok(Self {
+            app,
+            api_listeners,
+            metrics_listener,
+            user_pool,
+            dynamodb,
+            s3,
+            credentials,
+            api_url,
+            docs_can_sign_in,
+        })
+    }
+}
+
+impl Listeners {
+    async fn bind(arguments: &Arguments, lookup: Lookup<'_>) -> Result<Self, StackError> {
+        let local = |variable: &str| lookup(variable).is_none() && lookup("AWS_ENDPOINT_URL").is_none();
+        let api = match (arguments.api_port, lookup("BIND_ADDRESS")) {
+            (None, Some(address)) => vec![bind_address("BIND_ADDRESS", address).await?],
+            (port, _) => bind("--api-port", port.unwrap_or(API_PORT)).await?,
+        };
+        let metrics = match lookup("METRICS_ADDRESS") {
+            Some(address) => Some(bind_address("METRICS_ADDRESS", address).await?),
+            None => None,
+        };
+        let cognito = match lookup("COGNITO_USER_POOL_ID") {
+            Some(_) => None,
+            None => Some(bind("--cognito-port", arguments.cognito_port).await?),
+        };
+        let dynamodb = match local("AWS_ENDPOINT_URL_DYNAMODB") {
+            true => Some(bind("--dynamodb-port", arguments.dynamodb_port).await?),
+            false => None,
+        };
+        let s3 = match local("AWS_ENDPOINT_URL_S3") {
+            true => Some(bind("--s3-port", arguments.s3_port).await?),
+            false => None,
+        };
+        Ok(Self { api, metrics, cognito, dynamodb, s3 })
     }
 }
 
@@ -68,38 +150,39 @@ async fn bind(flag: &'static str, port: u16) -> Result<Vec<TcpListener>, StackEr
     })
 }
 
-fn app(
-    user_pool: &LocalUserPool,
-    dynamodb: &LocalDynamoDb,
-    s3: &LocalS3,
-    api_url: &str,
-) -> Result<App, StackError> {
-    let pool = user_pool.pool();
-    // The one without a secret comes first: it is the one that `/docs` signs in with.
-    let mut clients = pool.clients();
-    clients.sort_by_key(|client| client.secret.is_some());
-    let client_ids: Vec<_> = clients.iter().map(|client| client.id.as_str()).collect();
-    let config = Config::from_variables(|name| {
-        let value = match name {
-            "COGNITO_USER_POOL_ID" => pool.pool_id(),
-            "COGNITO_APP_CLIENT_ID" => return Some(client_ids.join(",")),
-            "COGNITO_DOMAIN" => user_pool.domain(),
-            "COGNITO_ISSUER" => pool.issuer(),
-            "DYNAMODB_TABLE_NAME" => TABLE,
-            "S3_BUCKET_NAME" => BUCKET,
-            "PUBLIC_URL" => api_url,
-            _ => return None,
-        };
-        Some(value.to_owned())
-    })?;
-    let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "local");
-    let aws = aws_config::SdkConfig::builder()
+async fn bind_address(variable: &'static str, address: String) -> Result<TcpListener, StackError> {
+    let bound = TcpListener::bind(&address).await;
+    bound.map_err(|source| StackError::Address { address, variable, source })
+}
+
+/// The SDK's configuration for the local services, or for what the environment names where one is elsewhere.
+async fn aws(lookup: Lookup<'_>, credentials: &Credentials, all_local: bool) -> SdkConfig {
+    if !all_local {
+        return aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
+    }
+    SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::from_static(REGION))
-        .credentials_provider(aws_sdk_dynamodb::config::SharedCredentialsProvider::new(credentials))
-        .build();
-    let dynamodb = services::dynamodb::client_config(&aws).endpoint_url(dynamodb.endpoint_url()).build();
-    let s3 = services::s3::client_config(&aws, true).endpoint_url(s3.endpoint_url()).build();
-    let dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb);
-    Ok(App::new(config, dynamodb, Some(aws_sdk_s3::Client::from_conf(s3)))?)
+        .region(Region::new(lookup("AWS_REGION").unwrap_or_else(|| REGION.to_owned())))
+        .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
+        .build()
+}
+
+fn app(
+    config: Config,
+    aws: &SdkConfig,
+    credentials: &Credentials,
+    dynamodb: Option<&LocalDynamoDb>,
+    s3: Option<&LocalS3>,
+) -> Result<App, StackError> {
+    let provider = SharedCredentialsProvider::new(credentials.clone());
+    let mut for_dynamodb = services::dynamodb::client_config(aws);
+    if let Some(local) = dynamodb {
+        for_dynamodb = for_dynamodb.endpoint_url(local.endpoint_url()).credentials_provider(provider.clone());
+    }
+    let mut for_s3 = services::s3::client_config(aws, true);
+    if let Some(local) = s3 {
+        for_s3 = for_s3.endpoint_url(local.endpoint_url()).credentials_provider(provider);
+    }
+    let dynamodb = aws_sdk_dynamodb::Client::from_conf(for_dynamodb.build());
+    Ok(App::new(config, dynamodb, Some(aws_sdk_s3::Client::from_conf(for_s3.build())))?)
 }

@@ -1,30 +1,29 @@
-use std::{path::Path, thread, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use dynoxide::{Database, server::serve_with_shutdown};
+use aws_credential_types::Credentials;
+use axum::{Router, middleware};
+use dynoxide::{Database, DynoxideError};
 use serde_json::json;
-use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::MissedTickBehavior};
+use tokio::{net::TcpListener, time::MissedTickBehavior};
 use tracing::warn;
 
-use crate::{StartError, listener};
+use crate::{StartError, data, guard, server::Server};
 
-/// How often rows past their time to live are removed. DynamoDB itself takes hours.
+mod api;
+
+/// How often items past their time to live are removed. DynamoDB itself takes up to days.
 const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// How long requests may take to finish when it stops.
-const STOP_TIMEOUT: Duration = Duration::from_millis(500);
-
 /// DynamoDB's API on a SQLite file, with one table.
+///
+/// Requests must be signed with its credentials. Web pages cannot call it.
 #[derive(Debug)]
 pub struct LocalDynamoDb {
-    endpoint_url: String,
-    stop: watch::Sender<bool>,
-    stopped: tokio::sync::oneshot::Receiver<()>,
+    server: Server,
 }
 
 impl LocalDynamoDb {
-    /// Serves the database in `data_dir`, or one in memory, and creates `table` if it is not there.
-    ///
-    /// It has a thread of its own, as SQLite waits for the disk at every write.
+    /// Serves the database in `data_dir`, or one in memory, and creates `table` if it does not exist.
     ///
     /// # Errors
     ///
@@ -33,54 +32,45 @@ impl LocalDynamoDb {
         listeners: Vec<TcpListener>,
         data_dir: Option<&Path>,
         table: &str,
+        credentials: &Credentials,
     ) -> Result<Self, StartError> {
         let database = open(data_dir)?;
         create_table(&database, table)?;
-        let endpoint_url = listener::url(&listeners).map_err(StartError::io("the address of DynamoDB"))?;
-        let listeners: Vec<_> = listeners
-            .into_iter()
-            .map(TcpListener::into_std)
-            .collect::<Result<_, _>>()
-            .map_err(StartError::io("the listener of DynamoDB"))?;
-        let (stop, stopping) = watch::channel(false);
-        let (done, stopped) = tokio::sync::oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(StartError::io("the thread of DynamoDB"))?;
-        let serving = move || {
-            runtime.block_on(serve(listeners, database, stopping));
-            let _ = done.send(());
+        let state = Arc::new((database.clone(), credentials.clone()));
+        let router = move || {
+            tokio::spawn(sweep(database));
+            let api = Router::new().fallback(api::handle).with_state(state);
+            api.layer(middleware::from_fn(guard::reject_foreign_pages))
         };
-        thread::Builder::new()
-            .name("dynamodb".to_owned())
-            .spawn(serving)
-            .map_err(StartError::io("the thread of DynamoDB"))?;
-        Ok(Self { endpoint_url, stop, stopped })
+        let server = Server::start("dynamodb", listeners, router);
+        Ok(Self { server: server.map_err(StartError::io("cannot serve DynamoDB"))? })
     }
 
-    /// Where the AWS SDK reaches it.
+    /// The URL for the AWS SDK.
     pub fn endpoint_url(&self) -> &str {
-        &self.endpoint_url
+        self.server.url()
     }
 
-    /// Lets running requests finish, at most half a second, and stops.
+    /// Lets running requests finish, for half a second at most, and stops.
     pub async fn stop(self) {
-        self.stop.send_replace(true);
-        let _ = self.stopped.await;
+        self.server.stop().await;
     }
 }
 
 fn open(data_dir: Option<&Path>) -> Result<Database, StartError> {
-    let refused = |error: dynoxide::DynoxideError| StartError::DynamoDb(error.to_string());
-    let Some(folder) = data_dir else { return Database::memory().map_err(refused) };
-    std::fs::create_dir_all(folder).map_err(StartError::io(format!("the folder {}", folder.display())))?;
-    let path = folder.join("dynamodb.sqlite");
+    let failed = |error: DynoxideError| StartError::DynamoDb(error.to_string());
+    let Some(folder) = data_dir else { return Database::memory().map_err(failed) };
+    let path = folder.join(data::DYNAMODB);
+    data::create_folder(folder)
+        .and_then(|()| data::create_private_database(&path))
+        .map_err(StartError::io(format!("cannot create {}", path.display())))?;
     let path =
         path.to_str().ok_or_else(|| StartError::DynamoDb(format!("{} is not UTF-8", path.display())))?;
-    Database::new(path).map_err(refused)
+    Database::new(path).map_err(failed)
 }
 
 fn create_table(database: &Database, table: &str) -> Result<(), StartError> {
-    let refused = |error: dynoxide::DynoxideError| StartError::DynamoDb(error.to_string());
+    let failed = |error: DynoxideError| StartError::DynamoDb(error.to_string());
     let malformed = |error: serde_json::Error| StartError::DynamoDb(error.to_string());
     let request = json!({
         "TableName": table,
@@ -96,39 +86,16 @@ fn create_table(database: &Database, table: &str) -> Result<(), StartError> {
     });
     match database.create_table(serde_json::from_value(request).map_err(malformed)?) {
         Ok(_) => {}
-        Err(dynoxide::DynoxideError::ResourceInUseException(_)) => return Ok(()),
-        Err(error) => return Err(refused(error)),
+        Err(DynoxideError::ResourceInUseException(_)) => return Ok(()),
+        Err(error) => return Err(failed(error)),
     }
     let time_to_live = json!({
         "TableName": table,
         "TimeToLiveSpecification": { "AttributeName": "expires_at", "Enabled": true },
     });
-    database
-        .update_time_to_live(serde_json::from_value(time_to_live).map_err(malformed)?)
-        .map_err(refused)?;
+    let time_to_live = serde_json::from_value(time_to_live).map_err(malformed)?;
+    database.update_time_to_live(time_to_live).map_err(failed)?;
     Ok(())
-}
-
-async fn serve(listeners: Vec<std::net::TcpListener>, database: Database, stopping: watch::Receiver<bool>) {
-    let mut servers = JoinSet::new();
-    for listener in listeners {
-        match TcpListener::from_std(listener) {
-            Ok(listener) => {
-                let shutdown = stop_asked(stopping.clone());
-                servers.spawn(serve_with_shutdown(listener, database.clone(), shutdown));
-            }
-            Err(error) => warn!(%error, "DynamoDB cannot listen"),
-        }
-    }
-    tokio::spawn(sweep(database));
-    stop_asked(stopping).await;
-    let all = async { while servers.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(STOP_TIMEOUT, all).await;
-}
-
-async fn stop_asked(mut stopping: watch::Receiver<bool>) {
-    // A sender that is gone asks as well.
-    let _ = stopping.wait_for(|stop| *stop).await;
 }
 
 async fn sweep(database: Database) {
@@ -137,7 +104,7 @@ async fn sweep(database: Database) {
     loop {
         clock.tick().await;
         if let Err(error) = database.sweep_ttl() {
-            warn!(%error, "rows past their time to live were not removed");
+            warn!(%error, "cannot remove items past their time to live");
         }
     }
 }

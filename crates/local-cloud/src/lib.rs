@@ -1,44 +1,49 @@
 #![doc = include_str!("../README.md")]
 
+mod data;
 mod dynamodb;
-mod listener;
+mod guard;
 mod s3;
+mod server;
+mod signature;
 mod user_pool;
 
-use std::io;
+use std::{io, path::PathBuf};
 
+pub use aws_credential_types::Credentials;
 pub use cognito_local::PoolConfig;
+pub use data::{credentials, remove_data};
 pub use dynamodb::LocalDynamoDb;
-pub use listener::bind_loopback;
+pub use guard::{has_loopback_host, is_loopback_host};
 pub use s3::LocalS3;
+pub use server::bind_loopback;
 pub use user_pool::LocalUserPool;
 
-/// The access key id that the stand-ins know.
-pub const ACCESS_KEY_ID: &str = "local";
-/// The secret access key that belongs to [`ACCESS_KEY_ID`]. It guards nothing: all of this is on loopback.
-pub const SECRET_ACCESS_KEY: &str = "local-secret";
-/// The region that the stand-ins are in.
+/// The region of the local services.
 pub const REGION: &str = "us-east-1";
 
-/// Why a stand-in did not start.
+/// Why a local service did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Its data folder or its listener cannot be used.
+    /// The data folder or the listener cannot be used.
     #[error("{what}")]
     Io {
-        /// What was tried.
+        /// What failed.
         what: String,
-        /// Why it failed.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The embedded DynamoDB refuses its file or the table.
-    #[error("the embedded DynamoDB does not start: {0}")]
+    /// The file with the credentials holds none.
+    #[error("{} does not hold AWS credentials; delete it to make new ones", .0.display())]
+    Credentials(PathBuf),
+    /// The embedded DynamoDB cannot use its file or create the table.
+    #[error("cannot start the embedded DynamoDB: {0}")]
     DynamoDb(String),
-    /// The embedded S3 refuses its folder.
-    #[error("the embedded S3 does not start: {0}")]
+    /// The embedded S3 cannot use its folder.
+    #[error("cannot start the embedded S3: {0}")]
     S3(String),
-    /// The user pool refuses its file or its configuration.
-    #[error("the local user pool does not start")]
+    /// The user pool cannot use its file or its configuration.
+    #[error("cannot start the local user pool")]
     UserPool(#[from] cognito_local::OpenError),
 }
 

@@ -1,25 +1,19 @@
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use cognito_local::{LocalPool, PoolConfig};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
-use tracing::warn;
+use tokio::net::TcpListener;
 use url::Url;
 
-use crate::{StartError, listener};
-
-/// How long requests may take to finish when it stops.
-const STOP_TIMEOUT: Duration = Duration::from_millis(500);
+use crate::{StartError, data, server, server::Server};
 
 /// A user pool with its hosted UI.
 pub struct LocalUserPool {
     pool: LocalPool,
-    domain: String,
-    stop: watch::Sender<bool>,
-    serving: JoinHandle<()>,
+    server: Server,
 }
 
 impl LocalUserPool {
-    /// Serves the pool in `data_dir`, or one in memory, made of `config` where it does not exist yet.
+    /// Serves the pool in `data_dir`, or one in memory; creates it from `config` if it does not exist.
     ///
     /// # Errors
     ///
@@ -29,28 +23,19 @@ impl LocalUserPool {
         data_dir: Option<&Path>,
         config: PoolConfig,
     ) -> Result<Self, StartError> {
-        if let Some(folder) = data_dir {
-            std::fs::create_dir_all(folder)
-                .map_err(StartError::io(format!("the folder {}", folder.display())))?;
+        let file = data_dir.map(|folder| folder.join(data::COGNITO));
+        if let (Some(folder), Some(file)) = (data_dir, &file) {
+            data::create_folder(folder)
+                .and_then(|()| data::create_private_database(file))
+                .map_err(StartError::io(format!("cannot create {}", file.display())))?;
         }
-        let domain = listener::url(&listeners).map_err(StartError::io("the address of the user pool"))?;
-        let url = Url::parse(&domain).map_err(|error| StartError::Io {
-            what: "the address of the user pool".to_owned(),
-            source: std::io::Error::other(error),
-        })?;
-        let file = data_dir.map(|folder| folder.join("cognito.sqlite"));
+        let failed = || StartError::io("cannot serve the user pool");
+        let url = server::url(&listeners).map_err(failed())?;
+        let url = Url::parse(&url).map_err(std::io::Error::other).map_err(failed())?;
         let pool = LocalPool::open(file.as_deref(), url, config).await?;
-        let (stop, mut stopping) = watch::channel(false);
-        let asked = async move {
-            let _ = stopping.wait_for(|stop| *stop).await;
-        };
-        let serving = cognito_local::serve(pool.clone(), listeners, asked);
-        let serving = tokio::spawn(async move {
-            if let Err(error) = serving.await {
-                warn!(%error, "the local user pool failed");
-            }
-        });
-        Ok(Self { pool, domain, stop, serving })
+        let router = pool.router();
+        let server = Server::start("user-pool", listeners, move || router).map_err(failed())?;
+        Ok(Self { pool, server })
     }
 
     /// The pool itself.
@@ -60,15 +45,11 @@ impl LocalUserPool {
 
     /// The base URL of the hosted UI.
     pub fn domain(&self) -> &str {
-        &self.domain
+        self.server.url()
     }
 
-    /// Lets running requests finish, at most half a second, and stops.
+    /// Lets running requests finish, for half a second at most, and stops.
     pub async fn stop(self) {
-        self.stop.send_replace(true);
-        let abort = self.serving.abort_handle();
-        if tokio::time::timeout(STOP_TIMEOUT, self.serving).await.is_err() {
-            abort.abort();
-        }
+        self.server.stop().await;
     }
 }

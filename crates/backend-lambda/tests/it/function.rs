@@ -4,7 +4,7 @@ use std::{
 };
 
 use cognito_auth::testing::{JwksServer, TestPool};
-use local_cloud::{LocalDynamoDb, bind_loopback};
+use local_cloud::{LocalDynamoDb, bind_loopback, credentials};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
@@ -37,7 +37,9 @@ impl Function {
     }
 
     async fn start_with(pool: TestPool, keys: JwksServer, jwks_url: &str) -> Self {
-        let table = LocalDynamoDb::start(bind_loopback(0).await.unwrap(), None, "items").unwrap();
+        let credentials = credentials(None).unwrap();
+        let listeners = bind_loopback(0).await.unwrap();
+        let table = LocalDynamoDb::start(listeners, None, "items", &credentials).unwrap();
         let runtime_api = RuntimeApi::start().await;
         let started = Instant::now();
         let process = Command::new(env!("CARGO_BIN_EXE_backend-lambda"))
@@ -49,8 +51,8 @@ impl Function {
             .env("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/backend")
             .env("AWS_LAMBDA_LOG_STREAM_NAME", "stream")
             .env("AWS_REGION", "us-east-1")
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_ACCESS_KEY_ID", credentials.access_key_id())
+            .env("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key())
             .env("AWS_ENDPOINT_URL_DYNAMODB", table.endpoint_url())
             .env("COGNITO_USER_POOL_ID", pool.id())
             .env("COGNITO_APP_CLIENT_ID", pool.client_id())

@@ -1,6 +1,6 @@
 //! An application for each test, and personas who send requests to it.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
@@ -9,7 +9,7 @@ use backend::{App, Config, services};
 use cognito_auth::testing::{TestPool, TokenBuilder};
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use local_cloud::{ACCESS_KEY_ID, LocalDynamoDb, LocalS3, REGION, SECRET_ACCESS_KEY, bind_loopback};
+use local_cloud::{LocalDynamoDb, LocalS3, REGION, bind_loopback};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -21,6 +21,10 @@ pub(crate) use proxy::{Fault, FaultProxy};
 
 pub(crate) const TABLE: &str = "items";
 pub(crate) const BUCKET: &str = "attachments";
+
+/// What every table and bucket of this test process accepts.
+pub(crate) static CREDENTIALS: LazyLock<Credentials> =
+    LazyLock::new(|| local_cloud::credentials(None).unwrap());
 
 /// An application with a table, a bucket and a user pool of its own.
 pub(crate) struct TestApp {
@@ -63,21 +67,23 @@ impl TestApp {
                 variables.iter().copied().chain([("DYNAMODB_TABLE_NAME", &*table)]).collect();
             return Self::build(&variables, None, &endpoint).await;
         }
-        let dynamodb = LocalDynamoDb::start(bind_loopback(0).await.unwrap(), None, TABLE).unwrap();
+        let dynamodb =
+            LocalDynamoDb::start(bind_loopback(0).await.unwrap(), None, TABLE, &CREDENTIALS).unwrap();
         let endpoint = dynamodb.endpoint_url().to_owned();
         Self::build(variables, Some(dynamodb), &endpoint).await
     }
 
     /// With a proxy in front of the embedded DynamoDB that breaks connections on demand.
     pub(crate) async fn with_faults(variables: Variables<'_>) -> (Self, FaultProxy) {
-        let dynamodb = LocalDynamoDb::start(bind_loopback(0).await.unwrap(), None, TABLE).unwrap();
+        let dynamodb =
+            LocalDynamoDb::start(bind_loopback(0).await.unwrap(), None, TABLE, &CREDENTIALS).unwrap();
         let proxy = FaultProxy::start(dynamodb.endpoint_url()).await;
         let endpoint = proxy.url().to_owned();
         (Self::build(variables, Some(dynamodb), &endpoint).await, proxy)
     }
 
     async fn build(variables: Variables<'_>, dynamodb: Option<LocalDynamoDb>, endpoint: &str) -> Self {
-        let s3 = LocalS3::start(bind_loopback(0).await.unwrap(), None, BUCKET).unwrap();
+        let s3 = LocalS3::start(bind_loopback(0).await.unwrap(), None, BUCKET, &CREDENTIALS).unwrap();
         let pool = TestPool::new();
         let config = config(&pool, variables);
         let aws = aws();
@@ -266,7 +272,7 @@ pub(crate) fn config(pool: &TestPool, variables: Variables<'_>) -> Config {
 }
 
 pub(crate) fn aws() -> SdkConfig {
-    let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "test");
+    let credentials = CREDENTIALS.clone();
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::from_static(REGION))

@@ -21,7 +21,7 @@ use axum::{
 };
 use backend::{App, Config, services};
 use cognito_local::{Clock, LocalPool, PoolConfig};
-use local_cloud::{ACCESS_KEY_ID, LocalDynamoDb, LocalS3, REGION, SECRET_ACCESS_KEY, bind_loopback};
+use local_cloud::{Credentials, LocalDynamoDb, LocalS3, REGION, bind_loopback, credentials};
 use tokio::{net::TcpListener, runtime::Runtime, task::JoinHandle};
 
 use crate::proxy::Proxy;
@@ -199,18 +199,25 @@ impl Parts {
         let faults = Faults::default();
         let router = disturbed(pool.router(), &faults);
         tokio::spawn(async move { axum::serve(pool_listener, router).await.unwrap() });
-        let dynamodb = LocalDynamoDb::start(bind_loopback(0).await.unwrap(), None, "items").unwrap();
+        let credentials = credentials(None).unwrap();
+        let listeners = bind_loopback(0).await.unwrap();
+        let dynamodb = LocalDynamoDb::start(listeners, None, "items", &credentials).unwrap();
         let s3_folder = tempfile::tempdir().unwrap();
-        let s3 =
-            LocalS3::start(bind_loopback(0).await.unwrap(), Some(s3_folder.path()), "attachments").unwrap();
+        let s3 = LocalS3::start(
+            bind_loopback(0).await.unwrap(),
+            Some(s3_folder.path()),
+            "attachments",
+            &credentials,
+        )
+        .unwrap();
         let s3_proxy = Proxy::start(s3.endpoint_url(), "X-Amz-Signature=").await;
         let api_url = format!("http://localhost:{}", api_listener.local_addr().unwrap().port());
-        let app = app(&pool, &api_url, dynamodb.endpoint_url(), &s3_proxy.url);
+        let app = app(&pool, &api_url, dynamodb.endpoint_url(), &s3_proxy.url, credentials);
         Self { pool, pool_url, clock, faults, dynamodb, s3, s3_folder, s3_proxy, api_listener, app }
     }
 }
 
-fn app(pool: &LocalPool, api_url: &str, dynamodb_url: &str, s3_url: &str) -> App {
+fn app(pool: &LocalPool, api_url: &str, dynamodb_url: &str, s3_url: &str, credentials: Credentials) -> App {
     let config = Config::from_variables(|name| {
         let value = match name {
             "COGNITO_USER_POOL_ID" => pool.pool_id(),
@@ -224,7 +231,6 @@ fn app(pool: &LocalPool, api_url: &str, dynamodb_url: &str, s3_url: &str) -> App
         };
         Some(value.to_owned())
     });
-    let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "local");
     let aws = aws_config::SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::from_static(REGION))

@@ -28,7 +28,7 @@ impl Stack {
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut banner: Vec<String> = Vec::new();
-        while !banner.last().is_some_and(|line| line.contains("jq -r .access_token")) {
+        while !banner.last().is_some_and(|line| line.contains("Ctrl-C")) {
             banner.push(lines.next().expect("the stack ends before it has said where it is").unwrap());
         }
         // The rest is read so that the log never fills the pipe.

@@ -6,10 +6,10 @@ use std::{
 };
 
 use cognito_auth::testing::{JwksServer, TestPool};
-use local_cloud::{ACCESS_KEY_ID, LocalDynamoDb, LocalS3, REGION, SECRET_ACCESS_KEY, bind_loopback};
+use local_cloud::{LocalDynamoDb, LocalS3, REGION, bind_loopback};
 use reqwest::Client;
 
-use super::{BUCKET, TABLE, Variables};
+use super::{BUCKET, CREDENTIALS, TABLE, Variables};
 
 /// The binary `backend` as a process of its own, with a key-set server, DynamoDB and S3 on loopback.
 pub(crate) struct Server {
@@ -27,8 +27,9 @@ impl Server {
     pub(crate) async fn start(variables: Variables<'_>) -> Self {
         let pool = TestPool::new();
         let jwks = pool.serve().await;
-        let dynamodb = LocalDynamoDb::start(bind_loopback(0).await.unwrap(), None, TABLE).unwrap();
-        let s3 = LocalS3::start(bind_loopback(0).await.unwrap(), None, BUCKET).unwrap();
+        let dynamodb =
+            LocalDynamoDb::start(bind_loopback(0).await.unwrap(), None, TABLE, &CREDENTIALS).unwrap();
+        let s3 = LocalS3::start(bind_loopback(0).await.unwrap(), None, BUCKET, &CREDENTIALS).unwrap();
         let address = free_address();
         let jwks_url = jwks.url();
         let necessary = [
@@ -41,8 +42,8 @@ impl Server {
             ("S3_BUCKET_NAME", BUCKET),
             ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.endpoint_url()),
             ("AWS_ENDPOINT_URL_S3", s3.endpoint_url()),
-            ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID),
-            ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY),
+            ("AWS_ACCESS_KEY_ID", CREDENTIALS.access_key_id()),
+            ("AWS_SECRET_ACCESS_KEY", CREDENTIALS.secret_access_key()),
             ("AWS_REGION", REGION),
         ];
         let mut command = backend();
