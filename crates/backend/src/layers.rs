@@ -11,7 +11,11 @@ use axum::{
 use http::{HeaderName, HeaderValue, Method, header};
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
-use tower_http::{catch_panic::CatchPanicLayer, cors::{AllowOrigin, CorsLayer}, set_header::SetResponseHeaderLayer};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{AllowOrigin, CorsLayer},
+    set_header::SetResponseHeaderLayer,
+};
 
 use crate::{
     App, Config,

@@ -56,11 +56,16 @@ impl Page {
         let pool = stack.user_pool.as_ref().map(|local| Pool {
             domain: local.domain().to_owned(),
             id: local.pool().pool_id().to_owned(),
-            users: local.pool().users().into_iter().map(|user| User {
-                name: user.username,
-                password: user.password.expose_secret().to_owned(),
-                groups: user.groups.join(", "),
-            }).collect(),
+            users: local
+                .pool()
+                .users()
+                .into_iter()
+                .map(|user| User {
+                    name: user.username,
+                    password: user.password.expose_secret().to_owned(),
+                    groups: user.groups.join(", "),
+                })
+                .collect(),
             command: token_command(local).map(|token| {
                 format!("{token}\ncurl -H \"Authorization: Bearer $TOKEN\" {}/items", stack.api_url)
             }),

@@ -19,6 +19,7 @@ const PATH: &str = "/docs";
 /// The document and the page.
 pub(crate) fn documentation(document: OpenApi, config: &Config) -> Router<App> {
     let page = PageConfig::new(["/openapi.json"])
+        .use_base_layout()
         .display_request_duration(true)
         .default_models_expand_depth(0)
         .doc_expansion("list")

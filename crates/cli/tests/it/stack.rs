@@ -21,7 +21,7 @@ use axum::{
 };
 use backend::{App, Config, services};
 use cognito_local::{Clock, LocalPool, PoolConfig};
-use local_cloud::{Credentials, LocalDynamoDb, LocalS3, REGION, bind_loopback, credentials};
+use local_cloud::{LocalDynamoDb, LocalS3, REGION, bind_loopback, credentials};
 use tokio::{net::TcpListener, runtime::Runtime, task::JoinHandle};
 
 use crate::proxy::Proxy;

@@ -8,4 +8,6 @@
 
 mod cargo_run;
 mod docs;
+mod environment;
+mod landing;
 mod support;

@@ -16,6 +16,16 @@ pub(crate) struct Stack {
 
 impl Stack {
     pub(crate) fn start(data_dir: &Path, ports: [u16; 4]) -> Self {
+        Self::start_with(data_dir, ports, &[], &[])
+    }
+
+    /// With more arguments, and these variables alone. It runs in `data_dir`, where it finds `.env`.
+    pub(crate) fn start_with(
+        data_dir: &Path,
+        ports: [u16; 4],
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let [api, cognito, dynamodb, s3] = ports.map(|port| port.to_string());
         let flags =
             ["--api-port", &api, "--cognito-port", &cognito, "--dynamodb-port", &dynamodb, "--s3-port", &s3];
@@ -23,6 +33,10 @@ impl Stack {
             .args(flags)
             .arg("--data-dir")
             .arg(data_dir)
+            .args(arguments)
+            .current_dir(data_dir)
+            .env_clear()
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -27,7 +27,8 @@ async fn scan(database: &LocalDynamoDb, credentials: &Credentials) -> reqwest::R
         Ok::<_, std::convert::Infallible>(request)
     });
     call.send().await.unwrap();
-    let (headers, body) = recorded.lock().unwrap().take().unwrap();
+    let (mut headers, body) = recorded.lock().unwrap().take().unwrap();
+    headers.retain(|(name, _)| name != "content-length");
     let request = Client::new().post(database.endpoint_url()).body(body);
     headers.into_iter().fold(request, |request, (name, value)| request.header(name, value))
 }
