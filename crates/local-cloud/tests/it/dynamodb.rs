@@ -1,4 +1,10 @@
-use aws_sdk_dynamodb::{error::ProvideErrorMetadata, types::AttributeValue};
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_dynamodb::{
+    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef},
+    error::ProvideErrorMetadata,
+    types::AttributeValue,
+};
 use local_cloud::{Credentials, LocalDynamoDb, bind_loopback};
 use reqwest::{Client, Method, StatusCode, header};
 
@@ -15,20 +21,37 @@ async fn error_code(url: &str, credentials: &Credentials) -> Option<String> {
     result.err().and_then(|error| error.code().map(str::to_owned))
 }
 
+/// Keeps what the SDK sends.
+#[derive(Debug, Clone, Default)]
+struct Recorder(Arc<Mutex<Option<Sent>>>);
+
+type Sent = (Vec<(String, String)>, Vec<u8>);
+
+impl Intercept for Recorder {
+    fn name(&self) -> &'static str {
+        "Recorder"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let request = context.request();
+        let headers = request.headers().iter().filter(|(name, _)| *name != "content-length");
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        *self.0.lock().unwrap() = Some((headers, request.body().bytes().unwrap().to_vec()));
+        Ok(())
+    }
+}
+
 /// A signed request, to be changed.
 async fn scan(database: &LocalDynamoDb, credentials: &Credentials) -> reqwest::RequestBuilder {
-    let recorded = std::sync::Arc::new(std::sync::Mutex::new(None));
-    let sent = recorded.clone();
-    let call = dynamodb_client(database.endpoint_url(), credentials).scan().table_name("items").customize();
-    let call = call.map_request(move |request| {
-        let headers: Vec<_> = request.headers().iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
-        let body = request.body().bytes().unwrap().to_vec();
-        *sent.lock().unwrap() = Some((headers, body));
-        Ok::<_, std::convert::Infallible>(request)
-    });
-    call.send().await.unwrap();
-    let (mut headers, body) = recorded.lock().unwrap().take().unwrap();
-    headers.retain(|(name, _)| name != "content-length");
+    let recorder = Recorder::default();
+    let call = dynamodb_client(database.endpoint_url(), credentials).scan().table_name("items");
+    call.customize().interceptor(recorder.clone()).send().await.unwrap();
+    let (headers, body) = recorder.0.lock().unwrap().take().unwrap();
     let request = Client::new().post(database.endpoint_url()).body(body);
     headers.into_iter().fold(request, |request, (name, value)| request.header(name, value))
 }
