@@ -2,7 +2,7 @@
 
 use std::{process::Command, time::Instant};
 
-use crate::{circles, documents, repository::Repository};
+use crate::{circles, repository::Repository};
 
 /// Runs the checks that finish within a coffee break: no browser, no packages from elsewhere.
 ///
@@ -12,7 +12,6 @@ use crate::{circles, documents, repository::Repository};
 pub(crate) fn check(repository: &Repository) -> Result<(), String> {
     run(repository, "cargo", &["fmt", "--all", "--check"])?;
     circles::check(repository)?;
-    documents::check(repository)?;
     run(
         repository,
         "cargo",
