@@ -1,10 +1,10 @@
-//! The time the pool lives in.
+//! The clock of the pool.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Tells the pool what time it is, so that a test can let an hour pass without waiting for it.
+/// The clock of the pool, which a test can advance instead of waiting.
 ///
 /// Clones share one time.
 ///

@@ -146,7 +146,7 @@ pub struct ClientConfig {
     /// Grants the client may use. Refresh tokens come with [`OAuthFlow::Code`].
     pub flows: Vec<OAuthFlow>,
     /// Where sign-in may end, character for character. An `http` URL of `localhost`, `127.0.0.1` or `[::1]` without a
-    /// port stands for any port, as RFC 8252 §7.3 allows.
+    /// port stands for any port, as RFC 8252, section 7.3 allows.
     pub callback_urls: Vec<String>,
     /// Where sign-out may end; the same rules.
     pub logout_urls: Vec<String>,

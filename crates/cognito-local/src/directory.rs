@@ -1,4 +1,4 @@
-//! The configuration, checked: what the endpoints look things up in.
+//! The clients and settings of the pool, from the validated configuration.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -107,7 +107,7 @@ impl Client {
         &self.scopes
     }
 
-    /// Compares digests, so that the time tells nothing about the secret, its length included.
+    /// Compares digests, so that the time does not reveal the secret or its length.
     pub(crate) fn has_secret(&self, presented: &str) -> bool {
         self.secret.as_ref().is_some_and(|secret| {
             let digest = |text: &str| digest::digest(&digest::SHA256, text.as_bytes());

@@ -11,55 +11,41 @@ use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
 use aws_lc_rs::{digest, error::Unspecified};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jsonwebtoken::DecodingKey;
+use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::store::keys::StoredKey;
+use crate::models::{StoredKey, TokenUse};
 use crate::store::{self, Store, StoreError};
 
-/// What a key signs: Cognito has one for access tokens and another for ID tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TokenUse {
-    Access,
-    Id,
-}
-
-impl TokenUse {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Access => "access",
-            Self::Id => "id",
-        }
-    }
-}
-
-/// Introduces new signing keys in the pool kept in `file`, which may be in use by another process; see
+/// Creates new signing keys in the pool in `file`, which another process may be using; see
 /// [`LocalPool::rotate_keys`](crate::LocalPool::rotate_keys).
 ///
 /// # Errors
-/// [`StoreError`] when there is no such file, or the keys cannot be made or kept.
+/// [`StoreError`] when the file does not exist, or the keys cannot be created or stored.
 pub async fn rotate_keys(file: &Path) -> Result<(), StoreError> {
     KeyRing::new(Store::open_existing(file)?).rotate().await
 }
 
-/// Withdraws the signing keys that do not sign any more; see
+/// Deletes the signing keys that no longer sign; see
 /// [`LocalPool::withdraw_old_keys`](crate::LocalPool::withdraw_old_keys).
 ///
 /// # Errors
-/// [`StoreError`] when there is no such file, or the keys cannot be removed.
+/// [`StoreError`] when the file does not exist, or the keys cannot be deleted.
 pub async fn withdraw_old_keys(file: &Path) -> Result<usize, StoreError> {
     KeyRing::new(Store::open_existing(file)?).withdraw_old().await
 }
 
-/// A key of the pool.
+/// A signing key of the pool.
 pub(crate) struct SigningKey {
     kid: String,
     token_use: TokenUse,
     pair: RsaKeyPair,
 }
 
-/// The pool's keys. They are read from the store each time, since `rotate-keys` runs in a process of its own; parsing
-/// them, which is the costly part, is done once.
+/// The keys of the pool. They are read from the store at each use, because `rotate-keys` runs in its own process; each is
+/// parsed only once, because that is expensive.
 #[derive(Clone)]
 pub(crate) struct KeyRing {
     store: Store,
@@ -67,8 +53,8 @@ pub(crate) struct KeyRing {
 }
 
 impl SigningKey {
-    /// A new key, with what the store keeps of it.
-    pub(crate) fn generate(token_use: TokenUse) -> Result<StoredKey, StoreError> {
+    /// Generates a key.
+    fn generate(token_use: TokenUse) -> Result<StoredKey, StoreError> {
         let pair = RsaKeyPair::generate(KeySize::Rsa2048)?;
         let pkcs8: Pkcs8V1Der<'_> = pair.as_der()?;
         Ok(StoredKey { kid: thumbprint(&pair)?, token_use, pkcs8: pkcs8.as_ref().to_vec() })
@@ -79,7 +65,9 @@ impl SigningKey {
         Ok(Self { kid: stored.kid.clone(), token_use: stored.token_use, pair })
     }
 
-    /// A compact JWS of `claims`, with the header that Cognito writes: `kid` and `alg`, nothing else.
+    /// Returns a compact JWS of `claims`, with the header that Cognito writes: only `kid` and `alg`.
+    ///
+    /// `jsonwebtoken` signs only with PKCS #1 keys, which it parses for each signature; the stored keys are PKCS #8.
     pub(crate) fn sign(&self, claims: &impl Serialize) -> Result<String, SignError> {
         let header = json!({ "kid": self.kid, "alg": "RS256" });
         let mut token = format!("{}.{}", segment(&header)?, segment(claims)?);
@@ -90,11 +78,9 @@ impl SigningKey {
         Ok(token)
     }
 
-    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
-        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, self.pair.public_key().as_ref())
-            .verify(message, signature)
-            .is_ok()
+    /// Returns the key that verifies the signatures of this one.
+    pub(crate) fn decoding_key(&self) -> DecodingKey {
+        DecodingKey::from_rsa_der(self.pair.public_key().as_ref())
     }
 
     pub(crate) fn kid(&self) -> &str {
@@ -105,7 +91,7 @@ impl SigningKey {
         self.token_use
     }
 
-    /// The public half, with the members that Cognito publishes.
+    /// Returns the public key with the members that Cognito publishes.
     fn jwk(&self) -> Value {
         let (modulus, exponent) = components(&self.pair);
         json!({ "alg": "RS256", "e": exponent, "kid": self.kid, "kty": "RSA", "n": modulus, "use": "sig" })
@@ -115,9 +101,9 @@ impl SigningKey {
 /// Why a token could not be signed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SignError {
-    #[error("the claims are not JSON")]
+    #[error("cannot write the claims as JSON")]
     Json(#[from] serde_json::Error),
-    #[error("the signature failed")]
+    #[error("cannot sign the token")]
     Crypto(#[from] Unspecified),
 }
 
@@ -125,7 +111,7 @@ fn segment(value: &impl Serialize) -> Result<String, serde_json::Error> {
     Ok(URL_SAFE_NO_PAD.encode(serde_json::to_vec(value)?))
 }
 
-/// Modulus and exponent as a JWK has them (RFC 7518 §6.3.1).
+/// Returns modulus and exponent as in a JWK (RFC 7518, section 6.3.1).
 fn components(pair: &RsaKeyPair) -> (String, String) {
     let key = pair.public_key();
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
@@ -135,7 +121,7 @@ fn components(pair: &RsaKeyPair) -> (String, String) {
     )
 }
 
-/// The key's id: its RFC 7638 thumbprint, in the alphabet that Cognito uses (with `+`, `/` and `=`).
+/// Returns the ID of the key: its RFC 7638 thumbprint, in the base64 alphabet that Cognito uses.
 fn thumbprint(pair: &RsaKeyPair) -> Result<String, StoreError> {
     let (n, e) = components(pair);
     let members = serde_json::to_string(&json!({ "e": e, "kty": "RSA", "n": n }))
@@ -148,30 +134,29 @@ impl KeyRing {
         Self { store, parsed: Arc::default() }
     }
 
-    /// The key that signs tokens of this use now.
+    /// Returns the key that signs tokens of this use.
     pub(crate) async fn current(&self, token_use: TokenUse) -> Result<Arc<SigningKey>, StoreError> {
         let last = self.all().await?.into_iter().rfind(|key| key.token_use == token_use);
         last.ok_or(StoreError::Damaged("signing key"))
     }
 
-    /// Introduces a new key for each use, which signs from now on; the keys before stay published.
-    pub(crate) async fn rotate(&self) -> Result<(), StoreError> {
-        let new = tokio::task::spawn_blocking(|| {
-            [TokenUse::Id, TokenUse::Access]
-                .map(SigningKey::generate)
-                .into_iter()
-                .collect::<Result<Vec<_>, _>>()
-        });
-        let new = new.await.map_err(|_| StoreError::Stopping)??;
-        self.store.write(move |tx| new.iter().try_for_each(|key| store::keys::insert(tx, key))).await
+    /// Creates the first keys of a new pool, in the caller's transaction.
+    pub(crate) fn init(tx: &Connection) -> Result<(), StoreError> {
+        if store::keys::all(tx)?.is_empty() { insert_new_keys(tx, &new_keys()?) } else { Ok(()) }
     }
 
-    /// Withdraws the keys that do not sign any more, and tells how many.
+    /// Creates a new key for each use. It signs from now on; the older keys stay published.
+    pub(crate) async fn rotate(&self) -> Result<(), StoreError> {
+        let keys = tokio::task::spawn_blocking(new_keys).await.map_err(|_| StoreError::Stopping)??;
+        self.store.write(move |tx| insert_new_keys(tx, &keys)).await
+    }
+
+    /// Deletes the keys that no longer sign, and returns how many it deleted.
     pub(crate) async fn withdraw_old(&self) -> Result<usize, StoreError> {
         self.store.write(|tx| store::keys::delete_all_but_last(tx)).await
     }
 
-    /// The key set as it is published: `{"keys": […]}`.
+    /// Returns the published key set: `{"keys": […]}`.
     pub(crate) async fn jwks(&self) -> Result<Value, StoreError> {
         let keys: Vec<Value> = self.all().await?.iter().map(|key| key.jwk()).collect();
         Ok(json!({ "keys": keys }))
@@ -193,4 +178,12 @@ impl KeyRing {
             })
             .collect()
     }
+}
+
+fn new_keys() -> Result<Vec<StoredKey>, StoreError> {
+    [TokenUse::Id, TokenUse::Access].into_iter().map(SigningKey::generate).collect()
+}
+
+fn insert_new_keys(tx: &Connection, keys: &[StoredKey]) -> Result<(), StoreError> {
+    keys.iter().try_for_each(|key| store::keys::insert(tx, key))
 }

@@ -1,13 +1,16 @@
 #![doc = include_str!("../README.md")]
 
-mod account;
+mod accounts;
+mod attempt;
 mod clock;
 mod config;
 mod directory;
-mod grant;
+mod error;
 mod http;
-mod introspection;
 mod keys;
+mod mail;
+mod mfa;
+mod models;
 mod password;
 mod pool;
 mod redirect;
@@ -15,8 +18,8 @@ mod secret;
 mod serve;
 mod sign_in;
 mod store;
-mod token;
-mod totp;
+mod tokens;
+mod urls;
 
 pub use clock::Clock;
 pub use config::{
@@ -26,5 +29,5 @@ pub use config::{
 pub use keys::{rotate_keys, withdraw_old_keys};
 pub use password::PasswordError;
 pub use pool::{ClientSummary, DemoUser, LocalPool, OpenError};
-pub use serve::serve;
+pub use serve::{bind_loopback, serve};
 pub use store::StoreError;

@@ -6,28 +6,27 @@ use std::process::ExitCode;
 use std::{error::Error, io};
 
 use clap::{Parser, Subcommand};
-use cognito_local::{LocalPool, PoolConfig, rotate_keys, serve, withdraw_old_keys};
+use cognito_local::{LocalPool, PoolConfig, bind_loopback, rotate_keys, serve, withdraw_old_keys};
 use secrecy::ExposeSecret as _;
-use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
-/// A user pool on this machine that answers as Amazon Cognito does
+/// A local user pool with the endpoints of Amazon Cognito
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Where the pool listens, on 127.0.0.1 and ::1
+    /// The port to listen on, at 127.0.0.1 and ::1
     #[arg(long, default_value_t = 9229)]
     port: u16,
-    /// What the pool contains: a TOML file; without it, the demo pool
+    /// The configuration of the pool, a TOML file [default: the demo pool]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The port of the API whose `/docs` may sign in at the demo pool
+    /// The port of the API whose `/docs` can sign in to the demo pool
     #[arg(long, default_value_t = 8000, conflicts_with = "config")]
     api_port: u16,
-    /// Where the pool keeps its users and keys
+    /// The folder for users and keys
     #[arg(long, default_value = ".local", global = true, value_name = "FOLDER")]
     data_dir: PathBuf,
-    /// Keep everything in memory, and forget it at the end
+    /// Keep all data in memory
     #[arg(long, conflicts_with = "data_dir")]
     ephemeral: bool,
     #[command(subcommand)]
@@ -36,9 +35,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Introduce new signing keys; tokens signed before stay valid. The pool may be running
+    /// Create new signing keys; older tokens stay valid. The pool can be running
     RotateKeys,
-    /// Withdraw the signing keys that do not sign any more: tokens signed with them are no longer valid
+    /// Delete the keys that no longer sign: tokens that they signed become invalid
     WithdrawKeys,
 }
 
@@ -61,13 +60,11 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         None => serve_pool(&arguments, (!arguments.ephemeral).then_some(&file)).await,
         Some(Command::RotateKeys) => {
             rotate_keys(&file).await?;
-            say(
-                "New keys sign from now on. Tokens signed before stay valid until `cognito-local withdraw-keys`.",
-            )
+            say("New keys sign from now on. Older tokens stay valid until `cognito-local withdraw-keys`.")
         }
         Some(Command::WithdrawKeys) => {
             let count = withdraw_old_keys(&file).await?;
-            say(&format!("{count} keys are withdrawn, and tokens signed with them no longer valid."))
+            say(&format!("Deleted {count} keys. Tokens that they signed are no longer valid."))
         }
     }
 }
@@ -77,7 +74,9 @@ async fn serve_pool(arguments: &Arguments, file: Option<&PathBuf>) -> Result<(),
         Some(path) => read_config(path)?,
         None => PoolConfig::demo(arguments.api_port),
     };
-    let listeners = listen(arguments.port).await?;
+    let listeners = bind_loopback(arguments.port).await.map_err(|error| {
+        format!("cannot listen on port {}: {error}. Choose another one with --port.", arguments.port)
+    })?;
     let port =
         listeners.first().map_or(Ok(arguments.port), |l| l.local_addr().map(|address| address.port()))?;
     let url = format!("http://localhost:{port}").parse()?;
@@ -91,16 +90,6 @@ async fn serve_pool(arguments: &Arguments, file: Option<&PathBuf>) -> Result<(),
 fn read_config(path: &Path) -> Result<PoolConfig, Box<dyn Error>> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     PoolConfig::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()).into())
-}
-
-/// IPv4 must work; IPv6 is missing on some machines.
-async fn listen(port: u16) -> Result<Vec<TcpListener>, Box<dyn Error>> {
-    let first = TcpListener::bind(("127.0.0.1", port)).await.map_err(|error| {
-        format!("port {port} cannot be listened on ({error}): choose another with --port")
-    })?;
-    let port = first.local_addr()?.port();
-    let second = TcpListener::bind(("::1", port)).await.ok();
-    Ok(std::iter::once(first).chain(second).collect())
 }
 
 fn description(pool: &LocalPool) -> String {
@@ -117,7 +106,7 @@ fn description(pool: &LocalPool) -> String {
         None => format!("  {} (public)", client.id),
         Some(secret) => format!("  {} with secret {}", client.id, secret.expose_secret()),
     }));
-    lines.extend([String::new(), "Users, with their first passwords".to_owned()]);
+    lines.extend([String::new(), "Users, with their initial passwords".to_owned()]);
     lines.extend(
         pool.users().iter().map(|user| format!("  {} {}", user.username, user.password.expose_secret())),
     );
@@ -130,7 +119,7 @@ fn say(text: &str) -> Result<(), Box<dyn Error>> {
     Ok(out.flush()?)
 }
 
-/// Ctrl-C, or what `kill` sends. The handlers are there when this returns, not only when the future is awaited.
+/// Returns a future that is ready after SIGINT or SIGTERM. The handlers are installed when this function returns.
 #[cfg(unix)]
 fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -143,7 +132,7 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Ctrl-C.
+/// Returns a future that is ready after Ctrl-C.
 #[cfg(not(unix))]
 fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     Ok(async { drop(tokio::signal::ctrl_c().await) })

@@ -15,8 +15,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Hashes and verifies passwords, one at a time.
 ///
-/// One at a time bounds memory (19 MiB a hash), and makes the count of failed attempts exact: an attempt holds its turn
-/// from the look at the count until its own failure is counted.
+/// This limits the memory (19 MiB for each hash) and makes the count of failures exact: an attempt holds its turn from
+/// reading the count until its own failure is counted.
 #[derive(Clone)]
 pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_policy_is_that_of_cognito() {
+    fn default_policy_matches_cognito() {
         let policy = PasswordPolicy::default();
         assert_eq!(policy.violations("Wonder-land1"), [""; 0]);
         assert_eq!(policy.violations("Wo-1"), ["Password not long enough"]);

@@ -1,11 +1,11 @@
-//! Where a sign-in or a sign-out may send the browser.
+//! Redirect targets of sign-in and sign-out.
 
 use url::Url;
 
 /// A URL that a client registered, matched character for character.
 ///
-/// The one liberty is a loopback `http` URL registered without a port, which stands for any port: a program on the
-/// user's machine gets its port from the operating system (RFC 8252 §7.3).
+/// The only exception is a loopback `http` URL registered without a port, which stands for any port: a program on the
+/// user's machine gets its port from the operating system (RFC 8252, section 7.3).
 #[derive(Clone, Debug)]
 pub(crate) struct RegisteredUrl {
     text: String,
@@ -22,7 +22,7 @@ struct AnyPort {
 pub(crate) enum RegisteredUrlError {
     #[error("is not an absolute URL")]
     NotAbsolute(#[source] url::ParseError),
-    #[error("must not have a fragment (RFC 6749 section 3.1.2)")]
+    #[error("must not have a fragment (RFC 6749, section 3.1.2)")]
     Fragment,
     #[error("must not carry a user name or a password")]
     Credentials,
@@ -83,7 +83,7 @@ impl AnyPort {
     }
 }
 
-/// The URL that a request names, once it was found among those of the client.
+/// A redirect target that the client has registered.
 pub(crate) struct Destination {
     text: String,
     url: Url,

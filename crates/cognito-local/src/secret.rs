@@ -4,7 +4,7 @@ use aws_lc_rs::{constant_time, digest, error::Unspecified, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// A bearer secret (code, refresh token, cookie): 256 random bits, so that it cannot be guessed.
+/// Returns a bearer secret (authorization code, refresh token, cookie) of 256 random bits.
 ///
 /// The database keeps only its SHA-256, which is enough for a value of this entropy.
 pub(crate) fn random_token() -> Result<String, Unspecified> {
@@ -13,7 +13,19 @@ pub(crate) fn random_token() -> Result<String, Unspecified> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// An app client's secret: lower-case letters and digits, as Cognito writes them.
+/// Returns a random identifier as Cognito writes them: a UUID of version 4.
+pub(crate) fn random_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+/// Returns 256 random bits.
+pub(crate) fn random_key() -> Result<Vec<u8>, Unspecified> {
+    let mut key = vec![0; 256 / 8];
+    rand::fill(&mut key)?;
+    Ok(key)
+}
+
+/// Returns a secret for an app client: lower-case letters and digits, as Cognito writes them.
 pub(crate) fn random_client_secret() -> Result<String, Unspecified> {
     const LENGTH: usize = 52; // 52 characters of log2(32) = 5 bits: 260 bits.
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
@@ -22,7 +34,7 @@ pub(crate) fn random_client_secret() -> Result<String, Unspecified> {
     Ok(bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
 }
 
-/// A code of six digits, each equally likely, as Cognito mails them.
+/// Returns a code of six digits, each code equally likely, as Cognito mails them.
 pub(crate) fn random_six_digits() -> Result<String, Unspecified> {
     const CODES: u32 = 1_000_000;
     const FAIR: u32 = u32::MAX - u32::MAX % CODES; // Above it, the remainder would favour small codes.
@@ -36,12 +48,12 @@ pub(crate) fn random_six_digits() -> Result<String, Unspecified> {
     }
 }
 
-/// What is stored in place of a bearer secret, and looked up when it is presented.
+/// Returns the digest that is stored instead of a bearer secret, and by which it is found.
 pub(crate) fn token_digest(token: &str) -> Vec<u8> {
     digest::digest(&digest::SHA256, token.as_bytes()).as_ref().to_vec()
 }
 
-/// Compares two secrets in a time that tells nothing but whether their lengths differ.
+/// Compares two secrets in constant time; only their lengths can be learned from it.
 pub(crate) fn secrets_match(a: &[u8], b: &[u8]) -> bool {
     constant_time::verify_slices_are_equal(a, b).is_ok()
 }
@@ -59,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn client_secrets_look_like_those_of_cognito() {
+    fn client_secrets_have_the_format_of_cognito() {
         let secret = random_client_secret().unwrap();
         assert_eq!(secret.len(), 52);
         assert!(secret.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));

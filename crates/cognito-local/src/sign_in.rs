@@ -1,45 +1,107 @@
-//! Signing in with a password.
+//! Signing in: the password, the second factor, and the session that a browser keeps.
 
-use crate::account::AccountError;
-use crate::pool::LocalPool;
+use crate::attempt::CodeOutcome;
+use crate::clock::Clock;
+use crate::error::ServiceError;
+use crate::mfa::{Enrolment, SecondFactor, Step, check_app_code};
+use crate::models::{Session, User};
+use crate::password::Passwords;
 use crate::secret::{random_token, token_digest};
-use crate::store::sessions::{self, Session};
-use crate::store::users::{self, User};
-use crate::store::{StoreError, throttle};
+use crate::store::{Store, StoreError, challenges, sessions, throttle, users};
 
-/// How long a browser stays signed in (Cognito's cookie of managed login).
+/// How long a browser stays signed in, as with the cookie of Cognito's managed login.
 pub(crate) const SESSION_SECONDS: i64 = 3600;
+/// How long the second step of a sign-in may take: long enough to install an authenticator app.
+pub(crate) const CHALLENGE_SECONDS: i64 = 10 * 60;
 
-pub(crate) enum SignIn {
-    /// The password is right.
-    Verified(Box<User>),
-    /// Wrong password, or no such user: nothing tells which.
-    Refused,
-    /// Too many failures: nobody is let in, whatever the password.
-    Locked,
+/// The sign-ins of the pool's users.
+#[derive(Clone)]
+pub(crate) struct SignIns {
+    store: Store,
+    passwords: Passwords,
+    second_factor: SecondFactor,
+    clock: Clock,
 }
 
-impl LocalPool {
-    /// Checks a name, or a verified e-mail address, and a password.
-    pub(crate) async fn verify_password(&self, login: &str, password: &str) -> Result<SignIn, AccountError> {
+/// The result of a login and a password.
+pub(crate) enum PasswordOutcome {
+    /// Wrong password or unknown user. Callers cannot distinguish these.
+    Rejected,
+    /// Too many failures. Even the right password is rejected.
+    Locked,
+    /// The account must be confirmed first.
+    Unconfirmed {
+        username: String,
+    },
+    /// The sign-in continues with a second factor.
+    Challenge {
+        token: String,
+        step: Step,
+    },
+    SignedIn(SignedIn),
+}
+
+/// A completed sign-in, with the secret that the browser keeps.
+pub(crate) struct SignedIn {
+    pub(crate) token: String,
+    pub(crate) session: Session,
+}
+
+/// The result of the answer to a challenge.
+pub(crate) enum ChallengeOutcome {
+    SignedIn(SignedIn),
+    Rejected(CodeOutcome),
+}
+
+impl SignIns {
+    pub(crate) fn new(store: Store, passwords: Passwords, second_factor: SecondFactor, clock: Clock) -> Self {
+        Self { store, passwords, second_factor, clock }
+    }
+
+    /// Signs in with a username or a verified e-mail address, and a password.
+    pub(crate) async fn with_password(
+        &self,
+        login: &str,
+        password: &str,
+    ) -> Result<PasswordOutcome, ServiceError> {
+        let user = match self.verify_password(login, password).await? {
+            Verification::Right(user) => user,
+            Verification::Wrong => return Ok(PasswordOutcome::Rejected),
+            Verification::Locked => return Ok(PasswordOutcome::Locked),
+        };
+        if !user.confirmed {
+            return Ok(PasswordOutcome::Unconfirmed { username: user.username });
+        }
+        match self.second_factor.next_step(&user) {
+            Some(step) => {
+                let token = self.start_challenge(*user).await?;
+                Ok(PasswordOutcome::Challenge { token, step })
+            }
+            None => Ok(PasswordOutcome::SignedIn(self.start_session(*user).await?)),
+        }
+    }
+
+    async fn verify_password(&self, login: &str, password: &str) -> Result<Verification, ServiceError> {
         let key = users::login_key(login);
-        let turn = self.passwords().turn().await?;
-        let now_ms = self.clock().unix_millis();
-        // By what was typed, not by whose it is: that a name and an address lock together would tell that they belong
-        // together.
+        let turn = self.passwords.turn().await?;
+        let now_ms = self.clock.unix_millis();
+        // The throttle counts by the typed login: if a name and an address were locked together, that would reveal that
+        // they belong to the same user.
         let subject = token_digest(&key);
-        let sought = subject.clone();
+        let looked_up = subject.clone();
         let (user, locked) = self
-            .store()
-            .read(move |db| Ok((users::find_by_login(db, &key)?, throttle::is_locked(db, &sought, now_ms)?)))
+            .store
+            .read(move |db| {
+                Ok((users::find_by_login(db, &key)?, throttle::is_locked(db, &looked_up, now_ms)?))
+            })
             .await?;
         if locked {
-            return Ok(SignIn::Locked);
+            return Ok(Verification::Locked);
         }
         let hash = user.as_ref().map(|user| user.password_hash.clone());
         let (turn, right) = turn.verify(password, hash).await?;
-        let now_ms = self.clock().unix_millis();
-        self.store()
+        let now_ms = self.clock.unix_millis();
+        self.store
             .write(move |tx| match right {
                 true => throttle::clear(tx, &subject),
                 false => throttle::record_failure(tx, &subject, now_ms),
@@ -47,37 +109,96 @@ impl LocalPool {
             .await?;
         drop(turn);
         Ok(match user {
-            Some(user) if right => SignIn::Verified(Box::new(user)),
-            _ => SignIn::Refused,
+            Some(user) if right => Verification::Right(Box::new(user)),
+            _ => Verification::Wrong,
         })
     }
 
-    /// Remembers a sign-in, and returns the secret that the browser keeps.
-    pub(crate) async fn start_session(&self, user: &User) -> Result<(String, Session), StoreError> {
+    async fn start_session(&self, user: User) -> Result<SignedIn, StoreError> {
         let token = random_token()?;
         let digest = token_digest(&token);
-        let now = self.clock().unix_seconds();
-        let (sub, generation) = (user.sub.clone(), user.generation);
+        let now = self.clock.unix_seconds();
+        let session = Session { sub: user.sub, generation: user.generation, auth_time: now };
         let session = self
-            .store()
+            .store
             .write(move |tx| {
-                let session = Session { sub, generation, auth_time: now };
                 sessions::insert(tx, &digest, &session, now + SESSION_SECONDS)?;
                 Ok(session)
             })
             .await?;
-        Ok((token, session))
+        Ok(SignedIn { token, session })
     }
 
-    /// Forgets a sign-in.
-    pub(crate) async fn end_session(&self, token: &str) -> Result<(), StoreError> {
-        let digest = token_digest(token);
-        self.store().write(move |tx| sessions::delete(tx, &digest)).await
+    async fn start_challenge(&self, user: User) -> Result<String, StoreError> {
+        let token = random_token()?;
+        let (digest, now) = (token_digest(&token), self.clock.unix_seconds());
+        self.store
+            .write(move |tx| challenges::insert(tx, &digest, &user, now, now + CHALLENGE_SECONDS))
+            .await?;
+        Ok(token)
     }
 
+    /// Returns the user whose sign-in waits for the answer to this challenge.
+    pub(crate) async fn challenged_user(&self, token: &str) -> Result<Option<User>, StoreError> {
+        let (digest, now) = (token_digest(token), self.clock.unix_seconds());
+        self.store
+            .read(move |db| match challenges::find_sub(db, &digest, now)? {
+                Some(sub) => users::find_by_sub(db, &sub),
+                None => Ok(None),
+            })
+            .await
+    }
+
+    /// Completes a sign-in with a code of the user's app, or of the app that the user is setting up.
+    pub(crate) async fn answer_challenge(
+        &self,
+        challenge: &str,
+        code: &str,
+        enrolment: Option<Enrolment>,
+    ) -> Result<ChallengeOutcome, StoreError> {
+        let (digest, code, token) = (token_digest(challenge), code.to_owned(), random_token()?);
+        let (session_digest, now_ms) = (token_digest(&token), self.clock.unix_millis());
+        self.store
+            .write(move |tx| {
+                let now = now_ms / 1000;
+                let user = challenges::find_sub(tx, &digest, now)?.map(|sub| users::find_by_sub(tx, &sub));
+                let Some(user) = user.transpose()?.flatten() else {
+                    return Ok(ChallengeOutcome::Rejected(CodeOutcome::Wrong));
+                };
+                let outcome = check_app_code(tx, &user, &code, enrolment.as_ref(), now_ms)?;
+                if outcome != CodeOutcome::Accepted {
+                    return Ok(ChallengeOutcome::Rejected(outcome));
+                }
+                challenges::delete(tx, &digest)?;
+                let session = Session { sub: user.sub, generation: user.generation, auth_time: now };
+                sessions::insert(tx, &session_digest, &session, now + SESSION_SECONDS)?;
+                Ok(ChallengeOutcome::SignedIn(SignedIn { token, session }))
+            })
+            .await
+    }
+
+    /// Returns the session with this secret, if it is valid.
     pub(crate) async fn session(&self, token: &str) -> Result<Option<Session>, StoreError> {
         let digest = token_digest(token);
-        let now = self.clock().unix_seconds();
-        self.store().read(move |db| sessions::find(db, &digest, now)).await
+        let now = self.clock.unix_seconds();
+        self.store.read(move |db| sessions::find(db, &digest, now)).await
     }
+
+    /// Returns the user of a session.
+    pub(crate) async fn user(&self, session: &Session) -> Result<Option<User>, StoreError> {
+        let sub = session.sub.clone();
+        self.store.read(move |db| users::find_by_sub(db, &sub)).await
+    }
+
+    /// Ends a session.
+    pub(crate) async fn end_session(&self, token: &str) -> Result<(), StoreError> {
+        let digest = token_digest(token);
+        self.store.write(move |tx| sessions::delete(tx, &digest)).await
+    }
+}
+
+enum Verification {
+    Right(Box<User>),
+    Wrong,
+    Locked,
 }

@@ -1,7 +1,7 @@
-//! What the pool remembers, in SQLite.
+//! The state of the pool, in SQLite.
 //!
-//! Every change is one transaction, on disk before it is acknowledged. The modules below hold the statements; each
-//! function takes the connection of the transaction it is part of.
+//! Every change is one transaction, on disk before it is acknowledged. The submodules hold the statements: each function
+//! takes the connection of the transaction that it is part of.
 
 pub(crate) mod challenges;
 pub(crate) mod codes;
@@ -30,31 +30,31 @@ pub(crate) struct Store {
     connection: Arc<Mutex<Connection>>,
 }
 
-/// Why the pool's state could not be read or written.
+/// An error while reading or writing the state of the pool.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// SQLite failed.
-    #[error("the pool's database failed")]
+    #[error("cannot use the database of the pool")]
     Sqlite(#[from] rusqlite::Error),
     /// The folder or the file could not be created.
-    #[error("the pool's database cannot be created")]
+    #[error("cannot create the database of the pool")]
     Io(#[from] std::io::Error),
-    /// There is no pool in this file.
-    #[error("there is no user pool in {}", .0.display())]
+    /// The file does not exist.
+    #[error("cannot find a user pool in {}", .0.display())]
     Missing(PathBuf),
-    /// The file was written by another version of this program.
+    /// Another version of this program created the file.
     #[error(
-        "the pool's database has schema version {found}, and this program knows {SCHEMA_VERSION}: delete the file, or use the program that wrote it"
+        "the database of the pool has schema version {found}, but this program supports {SCHEMA_VERSION}. Delete the file, or use the program that created it."
     )]
     SchemaVersion {
         /// The version in the file.
         found: i64,
     },
     /// The operating system gave no random bytes.
-    #[error("no random bytes")]
+    #[error("the operating system gave no random bytes")]
     Random(#[from] aws_lc_rs::error::Unspecified),
-    /// A stored value does not parse.
-    #[error("the pool's database holds a damaged {0}")]
+    /// A stored value is invalid.
+    #[error("the database of the pool contains an invalid {0}")]
     Damaged(&'static str),
     /// The program is stopping.
     #[error("the program is stopping")]
@@ -69,19 +69,19 @@ impl Store {
         };
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-        // FULL: a commit returns after the log is on disk, so that what was acknowledged survives a power cut.
+        // FULL: a commit returns after the log is on disk, so that an acknowledged change survives a power failure.
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         create_schema(&mut connection)?;
         Ok(Self { connection: Arc::new(Mutex::new(connection)) })
     }
 
-    /// Opens the file of a pool that was opened before.
+    /// Opens the file of an existing pool.
     pub(crate) fn open_existing(path: &Path) -> Result<Self, StoreError> {
         if path.is_file() { Self::open(Some(path)) } else { Err(StoreError::Missing(path.to_owned())) }
     }
 
-    /// Runs `change` in one transaction, which is on disk when this returns `Ok` and undone when `change` fails.
+    /// Runs `change` in one transaction. It is on disk when this returns `Ok`, and rolled back when `change` fails.
     pub(crate) async fn write<T, F>(&self, change: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -105,7 +105,7 @@ impl Store {
         self.blocking(move |connection| query(connection)).await
     }
 
-    /// A started transaction runs to its end even when the request that asked for it goes away.
+    /// A transaction that has started also completes when the client disconnects.
     async fn blocking<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -113,7 +113,7 @@ impl Store {
     {
         let connection = Arc::clone(&self.connection);
         tokio::task::spawn_blocking(move || {
-            // After a panic the transaction was rolled back, so the connection is sound.
+            // A panic rolls the transaction back, so the connection is usable.
             work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner))
         })
         .await

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::PoolConfig;
 use super::validation::{Key, KeyPart};
 
-/// A mistake in a configuration file: where it is, and how to mend it.
+/// A mistake in a configuration file: its place and how to fix it.
 #[derive(Debug, thiserror::Error)]
 #[error("line {line}: {}{problem}", self.shown_key())]
 pub struct ConfigFileError {
@@ -41,8 +41,8 @@ impl ConfigFileError {
 }
 
 impl PoolConfig {
-    /// Reads a configuration from TOML. The keys are the fields of [`PoolConfig`] and the types in it; what is left out
-    /// has its default.
+    /// Reads a configuration from TOML. The keys are the fields of [`PoolConfig`] and the types in it; omitted keys
+    /// have their defaults.
     ///
     /// ```
     /// use cognito_local::PoolConfig;
@@ -57,7 +57,7 @@ impl PoolConfig {
     /// "#);
     /// assert_eq!(
     ///     config.unwrap_err().to_string(),
-    ///     "line 7: clients[0].scopes[1]: `profil` is no scope of a resource server of this pool"
+    ///     "line 7: clients[0].scopes[1]: `profil` is not a scope of a resource server of this pool"
     /// );
     /// ```
     ///
@@ -85,7 +85,7 @@ impl PoolConfig {
     }
 }
 
-/// Where a key is, or the nearest one around it that the file has.
+/// Returns the place of a key, or of the nearest enclosing one in the file.
 fn locate(document: &Spanned<DeTable<'_>>, key: &Key) -> Range<usize> {
     let mut span = document.span();
     let mut parts = key.0.iter();
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_can_be_given() {
+    fn example_file_is_valid() {
         let config = PoolConfig::from_toml(include_str!("../../pool.example.toml")).unwrap();
         assert_eq!(config.pool_id, "eu-west-1_Example");
         assert_eq!(config.clients.len(), 2);
@@ -121,14 +121,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_has_its_default() {
+    fn omitted_keys_have_defaults() {
         let config = PoolConfig::from_toml("").unwrap();
         assert_eq!(config.pool_id, PoolConfig::default().pool_id);
         assert!(config.self_sign_up);
     }
 
     #[test]
-    fn errors_name_the_line_and_the_key() {
+    fn errors_name_line_and_key() {
         let client = "[[clients]]\nid = \"web\"\ncallback_urls = [\"https://a.test/\"]\n";
         assert!(error_of("\npool_id = = 1").starts_with("line 2: "));
         assert!(
@@ -146,7 +146,7 @@ mod tests {
         );
         assert_eq!(
             error_of(&format!("{client}scopes = [\n  \"openid\",\n  \"items/read\",\n]")),
-            "line 6: clients[0].scopes[1]: `items/read` is no scope of a resource server of this pool"
+            "line 6: clients[0].scopes[1]: `items/read` is not a scope of a resource server of this pool"
         );
         assert_eq!(
             error_of(&format!("{client}\n[[users]]\nusername = \"carol\"")),

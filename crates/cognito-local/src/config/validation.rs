@@ -1,4 +1,4 @@
-//! What the configuration must be, beyond its types.
+//! Validation of the configuration.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -76,7 +76,7 @@ impl PoolConfig {
     /// Checks what the types cannot: formats, ranges, and that every name that is used exists.
     ///
     /// # Errors
-    /// [`ConfigError`] names the first value that is wrong, and how to mend it.
+    /// [`ConfigError`] names the first value that is wrong, and how to fix it.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let root = Key::default();
         check_pool_id(&self.pool_id, &root.name("pool_id"))?;
@@ -118,7 +118,7 @@ fn check_unique(
     let mut seen = BTreeSet::new();
     for (index, name) in names.enumerate() {
         if !seen.insert(name.clone()) {
-            return Err(key.index(index).name(member).error(format!("`{name}` is given twice")));
+            return Err(key.index(index).name(member).error(format!("`{name}` occurs twice")));
         }
     }
     Ok(())
@@ -137,7 +137,7 @@ fn check_pool_id(id: &str, key: &Key) -> Result<(), ConfigError> {
 }
 
 fn check_resource_server(server: &ResourceServerConfig, key: &Key) -> Result<(), ConfigError> {
-    // The characters of a scope-token (RFC 6749 §3.3), which are also Cognito's.
+    // The characters of a scope-token (RFC 6749, section 3.3), which are also Cognito's.
     let token = |text: &str| {
         (1..=256).contains(&text.len()) && text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
     };
@@ -188,7 +188,7 @@ fn check_client(client: &ClientConfig, scopes: &BTreeSet<String>, key: &Key) -> 
         if scopes.contains(scope) {
             return Ok(());
         }
-        Err(key.error(format!("`{scope}` is no scope of a resource server of this pool")))
+        Err(key.error(format!("`{scope}` is not a scope of a resource server of this pool")))
     })?;
     check_lifetimes(&client.lifetimes, &key.name("lifetimes"))?;
     match client.refresh_token_rotation {
@@ -230,13 +230,13 @@ fn check_user(user: &UserConfig, pool: &PoolConfig, key: &Key) -> Result<(), Con
         if pool.groups.contains(group) {
             return Ok(());
         }
-        Err(key.error(format!("`{group}` is no group of this pool")))
+        Err(key.error(format!("`{group}` is not a group of this pool")))
     })?;
     let reserved = user.attributes.keys().find(|name| !is_settable_attribute(name));
     reserved.map_or(Ok(()), |name| Err(key.name("attributes").error(format!("`{name}` cannot be set"))))
 }
 
-/// Why `username` cannot be one (Cognito API Reference, `Username`).
+/// Returns why `username` is invalid (Cognito API Reference, `Username`).
 pub(crate) fn username_problem(username: &str) -> Option<&'static str> {
     if username.is_empty() || username.chars().count() > 128 {
         return Some("Username must be 1 to 128 characters");
@@ -244,7 +244,7 @@ pub(crate) fn username_problem(username: &str) -> Option<&'static str> {
     if username.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Some("Username must not contain spaces");
     }
-    // Otherwise somebody could take the name that is another's address, and be found in their place.
+    // Otherwise a username could equal the address of another user and be found instead.
     is_email(username)
         .then_some("Username cannot be of email format, since user pool is configured for email alias")
 }
@@ -262,7 +262,7 @@ pub(crate) fn is_email(text: &str) -> bool {
         })
 }
 
-/// The standard attributes of OpenID Connect that Cognito has, and custom ones; not those the pool itself says.
+/// The standard attributes of OpenID Connect that Cognito has, and custom ones; not those that the pool sets itself.
 fn is_settable_attribute(name: &str) -> bool {
     const STANDARD: [&str; 16] = [
         "address",
@@ -285,7 +285,7 @@ fn is_settable_attribute(name: &str) -> bool {
     STANDARD.contains(&name) || name.strip_prefix("custom:").is_some_and(|rest| !rest.is_empty())
 }
 
-/// Parses URLs, or says which of them is none.
+/// Parses URLs, or reports the invalid one.
 pub(crate) fn registered_urls(urls: &[String], key: &Key) -> Result<Vec<RegisteredUrl>, ConfigError> {
     let parse = |(index, url): (usize, &String)| {
         RegisteredUrl::parse(url).map_err(|e| key.index(index).error(format!("`{url}` {e}")))
@@ -304,20 +304,20 @@ mod tests {
     }
 
     #[test]
-    fn the_demo_pool_is_valid() {
+    fn demo_pool_is_valid() {
         PoolConfig::demo(8000).validate().unwrap();
         PoolConfig::default().validate().unwrap();
     }
 
     #[test]
-    fn errors_name_the_key_and_the_remedy() {
+    fn errors_name_key_and_solution() {
         assert_eq!(
             error_of(|c| c.pool_id = "Pool".into()),
             "pool_id: `Pool` is not `<region>_<letters and digits>`"
         );
         assert_eq!(
             error_of(|c| c.clients[0].scopes.push("items/delete".into())),
-            "clients[0].scopes[5]: `items/delete` is no scope of a resource server of this pool"
+            "clients[0].scopes[5]: `items/delete` is not a scope of a resource server of this pool"
         );
         assert_eq!(
             error_of(|c| c.clients[0].callback_urls[1] = "http://example.com/".into()),
@@ -326,7 +326,7 @@ mod tests {
         );
         assert_eq!(
             error_of(|c| c.users[1].username = "ALICE".into()),
-            "users[1].username: `alice` is given twice"
+            "users[1].username: `alice` occurs twice"
         );
         assert_eq!(
             error_of(|c| c.users[1].password = "short".into()),
@@ -334,7 +334,7 @@ mod tests {
         );
         assert_eq!(
             error_of(|c| c.users[1].groups.push("wheel".into())),
-            "users[1].groups[0]: `wheel` is no group of this pool"
+            "users[1].groups[0]: `wheel` is not a group of this pool"
         );
         assert_eq!(
             error_of(|c| c.clients[0].lifetimes.access_token_seconds = 299),
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_username_cannot_be_an_address() {
+    fn username_must_not_be_an_email_address() {
         assert!(username_problem("alice@example.com").is_some());
         assert!(username_problem("al ice").is_some());
         assert!(username_problem("").is_some());

@@ -1,4 +1,6 @@
-//! What is checked of every request and said in every response.
+//! Checks of every request and headers of every response.
+
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{
@@ -8,38 +10,38 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use crate::pool::LocalPool;
+use crate::urls::PoolUrls;
 
-/// Answers only under the pool's own names, so that a site which points its name at this machine (DNS rebinding)
-/// cannot read the mailbox through the visitor's browser.
-pub(super) async fn check_host(State(pool): State<LocalPool>, request: Request, next: Next) -> Response {
+/// Rejects requests with another `Host`, so that a site whose name resolves to this machine (DNS rebinding) cannot read
+/// the mailbox through the user's browser.
+pub(super) async fn check_host(State(urls): State<Arc<PoolUrls>>, request: Request, next: Next) -> Response {
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (Some(host), None) => host.to_str().ok(),
         _ => None,
     };
-    if host.is_some_and(|host| is_own_host(&pool, host)) {
+    if host.is_some_and(|host| is_own_host(&urls, host)) {
         return next.run(request).await;
     }
-    let origin = pool.origin();
+    let origin = &urls.origin;
     (StatusCode::MISDIRECTED_REQUEST, format!("This is a local user pool. Open it at {origin}\n"))
         .into_response()
 }
 
-fn is_own_host(pool: &LocalPool, host: &str) -> bool {
-    let url = pool.public_url();
+fn is_own_host(urls: &PoolUrls, host: &str) -> bool {
+    let url = &urls.public_url;
     let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
     [url.host_str().unwrap_or_default(), "localhost", "127.0.0.1", "[::1]"]
         .into_iter()
         .any(|name| host.strip_suffix(&port).is_some_and(|host| host.eq_ignore_ascii_case(name)))
 }
 
-/// The strictest headers, except where a page or an endpoint has set its own.
+/// Sets the strictest headers, unless a page or an endpoint has set its own.
 pub(super) async fn set_security_headers(request: Request, next: Next) -> Response {
     const DEFAULTS: [(HeaderName, HeaderValue); 5] = [
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
-        // Not `no-referrer`: with it, browsers send forms with `Origin: null`, and the origin of forms is checked.
+        // Not `no-referrer`: browsers would send forms with `Origin: null`, but forms need the right origin.
         (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),

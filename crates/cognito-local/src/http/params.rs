@@ -1,4 +1,4 @@
-//! Parameters of a query or a form, as OAuth 2.0 reads them.
+//! Parameters of a query or a form, as OAuth 2.0 defines them.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -6,13 +6,13 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
-/// Parameters by name. One without a value counts as absent, and none is given twice (RFC 6749 §3.1).
+/// Parameters by name. One without a value counts as absent, and none occurs twice (RFC 6749, section 3.1).
 #[derive(Default)]
 pub(crate) struct Params(Vec<(String, String)>);
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum ParamsError {
-    #[error("`{0}` is given twice")]
+    #[error("`{0}` occurs twice")]
     Duplicate(String),
     #[error("the body must be application/x-www-form-urlencoded, of at most 64 KiB")]
     Body,
@@ -41,13 +41,13 @@ impl Params {
         self.get(name).map(str::to_owned)
     }
 
-    /// What the user typed in a field; empty when they typed nothing.
+    /// Returns the text of a form field, or an empty string.
     pub(crate) fn field(&self, name: &str) -> &str {
         self.get(name).unwrap_or_default()
     }
 }
 
-/// The parameters of a form that was posted.
+/// The parameters of a posted form.
 pub(crate) struct Form(pub(crate) Params);
 
 impl IntoResponse for ParamsError {
@@ -75,14 +75,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_decoded_and_empty_ones_are_absent() {
+    fn values_are_decoded_and_empty_values_are_absent() {
         let params = Params::parse(b"a=1+2&b=%C3%A9&c=&a2").unwrap();
         assert_eq!((params.get("a"), params.get("b")), (Some("1 2"), Some("é")));
         assert_eq!((params.get("c"), params.get("a2"), params.get("x")), (None, None, None));
     }
 
     #[test]
-    fn a_parameter_cannot_be_given_twice() {
+    fn duplicate_parameter_is_rejected() {
         assert!(matches!(Params::parse(b"a=1&b=2&a=3"), Err(ParamsError::Duplicate(name)) if name == "a"));
     }
 }

@@ -1,9 +1,9 @@
-//! Sign-ins that wait for their second factor.
+//! Sign-ins that wait for the second factor.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::StoreError;
-use super::users::User;
+use crate::models::User;
 
 pub(crate) fn insert(
     connection: &Connection,
@@ -20,7 +20,7 @@ pub(crate) fn insert(
     Ok(())
 }
 
-/// The user who has to answer, unless it is too late.
+/// Returns the `sub` of the user who has to answer, unless the challenge has expired.
 pub(crate) fn find_sub(
     connection: &Connection,
     digest: &[u8],

@@ -1,33 +1,22 @@
-//! Authorization codes: each works once, for five minutes.
+//! Authorization codes. Each can be exchanged once, within five minutes.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::StoreError;
+use crate::models::AuthorizationCode;
 
 /// A code's validity (Cognito Developer Guide, "Authorize endpoint").
 pub(crate) const LIFETIME_SECONDS: i64 = 5 * 60;
 
-/// How long a used code is remembered, so that a second use still revokes what the first gave: as long as the access
-/// token of that first use can be valid.
+/// How long a used code is remembered, so that a second use revokes the tokens of the first: the longest lifetime of an
+/// access token.
 const MEMORY_SECONDS: i64 = 24 * 3600;
 
-#[derive(Clone)]
-pub(crate) struct Code {
-    pub(crate) sub: String,
-    pub(crate) generation: i64,
-    pub(crate) client_id: String,
-    pub(crate) redirect_uri: String,
-    pub(crate) scope: String,
-    pub(crate) resource: Option<String>,
-    pub(crate) nonce: Option<String>,
-    pub(crate) code_challenge: Option<String>,
-    pub(crate) auth_time: i64,
-    pub(crate) expires_at: i64,
-    pub(crate) used: bool,
-    pub(crate) origin_jti: Option<String>,
-}
-
-pub(crate) fn insert(connection: &Connection, digest: &[u8], code: &Code) -> Result<(), StoreError> {
+pub(crate) fn insert(
+    connection: &Connection,
+    digest: &[u8],
+    code: &AuthorizationCode,
+) -> Result<(), StoreError> {
     connection.execute("DELETE FROM codes WHERE expires_at <= ?1", [code.expires_at - MEMORY_SECONDS])?;
     connection.execute(
         "INSERT INTO codes (digest, sub, client_id, redirect_uri, scope, resource, nonce, code_challenge, auth_time,
@@ -50,7 +39,7 @@ pub(crate) fn insert(connection: &Connection, digest: &[u8], code: &Code) -> Res
     Ok(())
 }
 
-pub(crate) fn find(connection: &Connection, digest: &[u8]) -> Result<Option<Code>, StoreError> {
+pub(crate) fn find(connection: &Connection, digest: &[u8]) -> Result<Option<AuthorizationCode>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT sub, client_id, redirect_uri, scope, resource, nonce, code_challenge, auth_time, expires_at, used,
                 origin_jti, generation
@@ -59,8 +48,8 @@ pub(crate) fn find(connection: &Connection, digest: &[u8]) -> Result<Option<Code
     Ok(statement.query_row([digest], from_row).optional()?)
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Code> {
-    Ok(Code {
+fn from_row(row: &Row<'_>) -> rusqlite::Result<AuthorizationCode> {
+    Ok(AuthorizationCode {
         sub: row.get(0)?,
         client_id: row.get(1)?,
         redirect_uri: row.get(2)?,
@@ -76,7 +65,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Code> {
     })
 }
 
-/// Marks a code as used, and for which grant; `None` when it was spent on an attempt that failed.
+/// Marks a code as used, and for which grant; `None` after a failed exchange.
 pub(crate) fn mark_used(
     connection: &Connection,
     digest: &[u8],

@@ -3,24 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::StoreError;
-
-#[derive(Clone)]
-pub(crate) struct Grant {
-    pub(crate) origin_jti: String,
-    pub(crate) event_id: String,
-    pub(crate) sub: String,
-    pub(crate) client_id: String,
-    pub(crate) scope: String,
-    pub(crate) resource: Option<String>,
-    pub(crate) auth_time: i64,
-    pub(crate) expires_at: i64,
-    pub(crate) revoked: bool,
-}
-
-pub(crate) struct RefreshToken {
-    pub(crate) origin_jti: String,
-    pub(crate) retired_at_ms: Option<i64>,
-}
+use crate::models::{Grant, RefreshToken};
 
 pub(crate) fn insert(connection: &Connection, grant: &Grant, now: i64) -> Result<(), StoreError> {
     connection.execute("DELETE FROM grants WHERE expires_at <= ?1", [now])?;

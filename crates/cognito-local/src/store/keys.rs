@@ -1,15 +1,9 @@
-//! Signing keys, in the order they were introduced.
+//! Signing keys, in the order of their creation.
 
 use rusqlite::{Connection, params};
 
 use super::StoreError;
-use crate::keys::TokenUse;
-
-pub(crate) struct StoredKey {
-    pub(crate) kid: String,
-    pub(crate) token_use: TokenUse,
-    pub(crate) pkcs8: Vec<u8>,
-}
+use crate::models::{StoredKey, TokenUse};
 
 pub(crate) fn insert(connection: &Connection, key: &StoredKey) -> Result<(), StoreError> {
     connection.execute(
@@ -31,7 +25,7 @@ pub(crate) fn all(connection: &Connection) -> Result<Vec<StoredKey>, StoreError>
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Withdraws every key but the ones that sign now, and tells how many went.
+/// Deletes every key but the ones that sign now, and returns how many it deleted.
 pub(crate) fn delete_all_but_last(connection: &Connection) -> Result<usize, StoreError> {
     Ok(connection.execute(
         "DELETE FROM signing_keys

@@ -4,44 +4,18 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::StoreError;
-use super::users::User;
+use crate::models::{Mail, MailPurpose, User};
 
-/// Most mails kept; beyond it, the oldest go.
+/// How many mails are kept. When there are more, the oldest are deleted.
 const MOST_MAILS: i64 = 200;
 
-/// What a code is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// To confirm a new account.
-    Confirm,
-    /// To set a new password.
-    Reset,
-}
-
-impl Purpose {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Confirm => "confirm",
-            Self::Reset => "reset",
-        }
-    }
-
-    /// How long a code holds (Cognito Developer Guide, "Quotas": validity of codes).
-    const fn lifetime_seconds(self) -> i64 {
-        match self {
-            Self::Confirm => 24 * 3600,
-            Self::Reset => 3600,
-        }
-    }
-}
-
-impl ToSql for Purpose {
+impl ToSql for MailPurpose {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(self.as_str().into())
     }
 }
 
-impl FromSql for Purpose {
+impl FromSql for MailPurpose {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         match value.as_str()? {
             "confirm" => Ok(Self::Confirm),
@@ -51,19 +25,11 @@ impl FromSql for Purpose {
     }
 }
 
-pub(crate) struct Mail {
-    pub(crate) recipient: String,
-    pub(crate) username: String,
-    pub(crate) purpose: Purpose,
-    pub(crate) code: String,
-    pub(crate) sent_at: i64,
-}
-
-/// Mails a new code, which replaces the one before.
+/// Stores a new code, which replaces the previous one, and the mail that would carry it.
 pub(crate) fn send_code(
     connection: &Connection,
     user: &User,
-    purpose: Purpose,
+    purpose: MailPurpose,
     code: &str,
     now: i64,
 ) -> Result<(), StoreError> {
@@ -80,11 +46,11 @@ pub(crate) fn send_code(
     Ok(())
 }
 
-/// The code that is in force.
+/// Returns the valid code of a user, if there is one.
 pub(crate) fn code(
     connection: &Connection,
     sub: &str,
-    purpose: Purpose,
+    purpose: MailPurpose,
     now: i64,
 ) -> Result<Option<String>, StoreError> {
     let mut statement = connection
@@ -92,12 +58,16 @@ pub(crate) fn code(
     Ok(statement.query_row(params![sub, purpose, now], |row| row.get(0)).optional()?)
 }
 
-pub(crate) fn delete_code(connection: &Connection, sub: &str, purpose: Purpose) -> Result<(), StoreError> {
+pub(crate) fn delete_code(
+    connection: &Connection,
+    sub: &str,
+    purpose: MailPurpose,
+) -> Result<(), StoreError> {
     connection.execute("DELETE FROM mail_codes WHERE sub = ?1 AND purpose = ?2", params![sub, purpose])?;
     Ok(())
 }
 
-/// The newest mails first.
+/// Returns the latest mails, newest first.
 pub(crate) fn newest(connection: &Connection) -> Result<Vec<Mail>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT recipient, username, purpose, code, sent_at FROM mails ORDER BY id DESC LIMIT 50",

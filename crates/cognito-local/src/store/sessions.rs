@@ -3,12 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::StoreError;
-
-pub(crate) struct Session {
-    pub(crate) sub: String,
-    pub(crate) generation: i64,
-    pub(crate) auth_time: i64,
-}
+use crate::models::Session;
 
 pub(crate) fn insert(
     connection: &Connection,

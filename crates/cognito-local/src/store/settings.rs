@@ -1,10 +1,10 @@
-//! Values of the whole pool, each written once.
+//! Values of the pool that are created once and kept.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::StoreError;
 
-/// The stored value of `name`, or the one that `make` gives, stored.
+/// Returns the stored value of `name`; without one, stores and returns the result of `make`.
 pub(crate) fn value_or_insert(
     connection: &Connection,
     name: &str,
@@ -21,7 +21,7 @@ pub(crate) fn value_or_insert(
     Ok(value)
 }
 
-/// The kept secret of a client, made by `make` the first time.
+/// Returns the stored secret of a client; without one, stores and returns the result of `make`.
 pub(crate) fn client_secret_or_insert(
     connection: &Connection,
     client_id: &str,
@@ -41,7 +41,7 @@ pub(crate) fn client_secret_or_insert(
     Ok(secret)
 }
 
-/// Writes something that means nothing, so that a request about nobody takes as long as one about somebody.
+/// Writes a meaningless value, so that a request for an unknown user takes as long as one for a known user.
 pub(crate) fn write_decoy(connection: &Connection) -> Result<(), StoreError> {
     connection.execute(
         "INSERT INTO settings (name, value) VALUES ('decoy', randomblob(16))

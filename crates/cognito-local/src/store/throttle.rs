@@ -1,15 +1,15 @@
-//! How long somebody who guesses has to wait.
+//! Failed attempts, and the waiting time that follows from them.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::StoreError;
 
-/// Failures before the first wait (Cognito Developer Guide, "User pool authentication flow": lockout).
+/// The failure that starts the first wait (Cognito Developer Guide, "User pool authentication flow": lockout).
 const FREE_FAILURES: i64 = 5;
-/// The longest wait, and how long failures are remembered: about 15 minutes.
+/// The longest wait, and how long failures are remembered: 15 minutes.
 const LONGEST_WAIT_MS: i64 = 15 * 60 * 1000;
-/// Most subjects remembered, so that made-up names cannot fill the disk; beyond it, those that wait least are forgotten,
-/// so that nobody's count is erased by failing under many other names.
+/// How many subjects are remembered, so that invented names cannot fill the disk. When there are more, those with the
+/// earliest end of their wait are deleted: nobody can erase their own count by failing under many other names.
 const MOST_SUBJECTS: i64 = 10_000;
 
 /// Whether an attempt on `subject` may be made at `now_ms`.
@@ -21,9 +21,9 @@ pub(crate) fn is_locked(connection: &Connection, subject: &[u8], now_ms: i64) ->
     Ok(locked_until.is_some_and(|until| until > now_ms))
 }
 
-/// Counts a failed attempt: the n-th locks the subject for 2^(n-5) seconds.
+/// Counts a failed attempt. The n-th one locks the subject for 2^(n-5) seconds.
 pub(crate) fn record_failure(connection: &Connection, subject: &[u8], now_ms: i64) -> Result<(), StoreError> {
-    forget_old(connection, now_ms)?;
+    delete_old(connection, now_ms)?;
     let before: i64 = connection
         .query_row("SELECT count FROM failures WHERE subject = ?1", [subject], |row| row.get(0))
         .optional()?
@@ -37,7 +37,7 @@ pub(crate) fn record_failure(connection: &Connection, subject: &[u8], now_ms: i6
     Ok(())
 }
 
-/// Forgets the failures of `subject`, who just succeeded.
+/// Deletes the failures of `subject` after a success.
 pub(crate) fn clear(connection: &Connection, subject: &[u8]) -> Result<(), StoreError> {
     connection.execute("DELETE FROM failures WHERE subject = ?1", [subject])?;
     Ok(())
@@ -50,7 +50,7 @@ fn wait_ms(count: i64) -> i64 {
     }
 }
 
-fn forget_old(connection: &Connection, now_ms: i64) -> Result<(), StoreError> {
+fn delete_old(connection: &Connection, now_ms: i64) -> Result<(), StoreError> {
     connection.execute(
         "DELETE FROM failures WHERE locked_until_ms <= ?1 AND last_ms <= ?2",
         params![now_ms, now_ms - LONGEST_WAIT_MS],
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wait_starts_at_the_fifth_failure_and_doubles_up_to_a_quarter_of_an_hour() {
+    fn wait_starts_at_the_fifth_failure_and_doubles_up_to_15_minutes() {
         let waits: Vec<i64> = (1..=8).map(wait_ms).collect();
         assert_eq!(waits, [0, 0, 0, 0, 1000, 2000, 4000, 8000]);
         assert_eq!(wait_ms(1000), 15 * 60 * 1000);

@@ -1,28 +1,14 @@
 //! Users and the groups they are in.
 
-use std::collections::BTreeMap;
-
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::StoreError;
-
-#[derive(Clone)]
-pub(crate) struct User {
-    pub(crate) sub: String,
-    pub(crate) username: String,
-    pub(crate) password_hash: String,
-    pub(crate) email: Option<String>,
-    pub(crate) email_verified: bool,
-    pub(crate) confirmed: bool,
-    pub(crate) generation: i64,
-    pub(crate) attributes: BTreeMap<String, String>,
-    pub(crate) totp_secret: Option<Vec<u8>>,
-}
+use crate::models::User;
 
 const COLUMNS: &str =
     "sub, username, password_hash, email, email_verified, confirmed, attributes, totp_secret, generation";
 
-/// Names and addresses are compared in lower case, as in a Cognito pool without case sensitivity.
+/// Returns the form in which names and addresses are compared: lower case, as in a case-insensitive Cognito pool.
 pub(crate) fn login_key(login: &str) -> String {
     login.trim().to_lowercase()
 }
@@ -48,7 +34,7 @@ pub(crate) fn insert(connection: &Connection, user: &User) -> Result<(), StoreEr
     Ok(())
 }
 
-/// The user whose name this is, or else the one whose verified address it is.
+/// Finds a user by name, or else by verified e-mail address.
 pub(crate) fn find_by_login(connection: &Connection, login: &str) -> Result<Option<User>, StoreError> {
     let key = login_key(login);
     let by_name = find_by_username(connection, &key)?;
@@ -113,8 +99,8 @@ pub(crate) fn replace_groups(
     Ok(())
 }
 
-/// Sets a new password. Sessions, challenges and codes that the old one gave are void from then on, those included that
-/// are being made at this moment.
+/// Sets a new password. This invalidates the sessions, challenges and authorization codes of the old one, including
+/// those that are being created at this moment.
 pub(crate) fn set_password(
     connection: &Connection,
     sub: &str,
@@ -146,7 +132,7 @@ pub(crate) fn totp_last_step(connection: &Connection, sub: &str) -> Result<i64, 
     Ok(connection.query_row("SELECT totp_last_step FROM users WHERE sub = ?1", [sub], |row| row.get(0))?)
 }
 
-/// Sets up an authenticator app, or notes that the code of `step` was used.
+/// Registers an authenticator app, or records that the code of `step` was used.
 pub(crate) fn set_totp(
     connection: &Connection,
     sub: &str,

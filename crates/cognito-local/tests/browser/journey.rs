@@ -146,9 +146,9 @@ async fn another_site_on_this_machine_cannot_send_the_form() {
     let site = Site::start().await;
     let browser = Browser::open(Look::DESKTOP).await;
     browser.goto(&site.page("/login")).await;
-    let mark = browser.client.find(Locator::Css("input[name=mark]")).await.unwrap();
-    let mark = mark.attr("value").await.unwrap().unwrap();
-    // The application is of the same host, so cookies go with its forms, and here it even knows the mark.
+    let csrf_token = browser.client.find(Locator::Css("input[name=csrf_token]")).await.unwrap();
+    let csrf_token = csrf_token.attr("value").await.unwrap().unwrap();
+    // The application is of the same host, so cookies go with its forms, and here it even knows the CSRF token.
     browser.goto(&format!("{}/callback", site.application)).await;
     let script = "const form = document.createElement('form');
         form.method = 'post'; form.action = arguments[0];
@@ -156,9 +156,10 @@ async fn another_site_on_this_machine_cannot_send_the_form() {
             const input = document.createElement('input'); input.name = name; input.value = value; form.append(input);
         }
         document.body.append(form); form.submit();";
-    let fields = serde_json::json!({ "mark": mark, "username": "alice", "password": "Wonder-land1" });
+    let fields =
+        serde_json::json!({ "csrf_token": csrf_token, "username": "alice", "password": "Wonder-land1" });
     browser.client.execute(script, vec![site.page("/login").into(), fields]).await.unwrap();
     browser.client.wait().at_most(WAIT).for_url(&site.page("/login").parse().unwrap()).await.unwrap();
-    browser.wait_for_heading("This form is not valid any more").await;
+    browser.wait_for_heading("This form is no longer valid").await;
     browser.close().await;
 }

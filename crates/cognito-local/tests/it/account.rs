@@ -72,7 +72,7 @@ async fn each_field_says_what_is_wrong_with_it_and_keeps_what_was_typed_except_p
         (("email", "carol"), "Invalid email address format"),
         (("password", "short"), "Password did not conform with policy: Password not long enough"),
         (("password", "correct-horse-9"), "Password must have uppercase characters"),
-        (("password_again", "Correct-horse-8"), "The passwords differ"),
+        (("password_again", "Correct-horse-8"), "The passwords do not match"),
         (("username", "Alice"), "User already exists"),
     ] {
         let mut fields = vec![
@@ -107,10 +107,10 @@ async fn a_pool_can_be_closed_to_sign_ups() {
     assert_eq!(browser.open("/signup").await.status, StatusCode::BAD_REQUEST);
     let login = browser.open("/login").await;
     assert!(!login.text.contains("/signup"));
-    let page = login; // Its mark is good for every form of the browser.
+    let page = login; // Its CSRF token is valid for every form of the browser.
     let hidden = page.hidden_fields();
     let path = page.form_action().replace("/login", "/signup");
-    let form = [("mark", hidden[0].1.as_str()), ("username", "carol"), ("email", "c@example.com")];
+    let form = [("csrf_token", hidden[0].1.as_str()), ("username", "carol"), ("email", "c@example.com")];
     assert_eq!(browser.post(&path, &form).await.status, StatusCode::BAD_REQUEST);
 }
 

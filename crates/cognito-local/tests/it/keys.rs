@@ -42,7 +42,7 @@ async fn another_process_can_rotate_the_keys_of_a_pool_that_runs() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("cognito.sqlite");
     let missing = rotate_keys(&file).await.unwrap_err();
-    assert!(missing.to_string().contains("there is no user pool in"), "{missing}");
+    assert!(missing.to_string().contains("cannot find a user pool in"), "{missing}");
 
     let (url, config, clock) = (ORIGIN_URL.parse().unwrap(), PoolConfig::demo(8000), Clock::system());
     let pool = LocalPool::open_with_clock(Some(&file), url, config, clock.clone()).await.unwrap();

@@ -43,8 +43,8 @@ pub(crate) fn http() -> reqwest::Client {
 pub(crate) async fn sign_in_at(http: &reqwest::Client, origin: &str, query: &str) -> String {
     let login = format!("{origin}/login?{query}");
     let page = http.get(&login).send().await.unwrap().text().await.unwrap();
-    let mark = between(&page, "name=\"mark\" value=\"", "\"").unwrap();
-    let form = [("mark", mark), ("username", ALICE.0), ("password", ALICE.1)];
+    let csrf_token = between(&page, "name=\"csrf_token\" value=\"", "\"").unwrap();
+    let form = [("csrf_token", csrf_token), ("username", ALICE.0), ("password", ALICE.1)];
     let answer = http.post(&login).header("origin", origin).form(&form).send().await.unwrap();
     answer.headers()["location"].to_str().unwrap().to_owned()
 }

@@ -113,8 +113,8 @@ async fn a_mistake_is_one_clear_error_and_exit_code_2() {
     for (arguments, part) in [
         (vec!["--ephemeral", "--config", config], "line 2: client: unknown field `client`"),
         (vec!["--ephemeral", "--config", missing], "nothing: No such file"),
-        (vec!["--ephemeral", "--port", &port], "choose another with --port"),
-        (vec!["rotate-keys", "--data-dir", missing], "there is no user pool in"),
+        (vec!["--ephemeral", "--port", &port], "Choose another one with --port"),
+        (vec!["rotate-keys", "--data-dir", missing], "cannot find a user pool in"),
     ] {
         let output = run(&arguments).await;
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -262,7 +262,7 @@ async fn sign_up(program: &Program, username: &str) -> Option<String> {
     let page = http.get(&url).send().await.ok()?.text().await.ok()?;
     let email = format!("{username}@example.com");
     let form = [
-        ("mark", between(&page, "name=\"mark\" value=\"", "\"")?),
+        ("csrf_token", between(&page, "name=\"csrf_token\" value=\"", "\"")?),
         ("username", username),
         ("email", &email),
         ("password", "Correct-horse-9"),

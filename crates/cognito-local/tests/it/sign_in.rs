@@ -43,12 +43,12 @@ async fn a_form_of_another_site_is_refused() {
     let page = browser.get(&path).await;
     let good = [("username", ALICE.0), ("password", ALICE.1)];
 
-    let without_mark = browser.post(&path, &good).await;
-    assert_eq!(without_mark.status, StatusCode::FORBIDDEN);
+    let without_csrf_token = browser.post(&path, &good).await;
+    assert_eq!(without_csrf_token.status, StatusCode::FORBIDDEN);
 
     let stranger = pool.browser();
-    let with_foreign_mark = stranger.submit(&page, &good).await;
-    assert_eq!(with_foreign_mark.status, StatusCode::FORBIDDEN);
+    let with_csrf_token_of_another_browser = stranger.submit(&page, &good).await;
+    assert_eq!(with_csrf_token_of_another_browser.status, StatusCode::FORBIDDEN);
 
     let other_port = browser.submit_from("http://localhost:3000", &page, &good).await;
     assert_eq!(other_port.status, StatusCode::FORBIDDEN);

@@ -134,7 +134,7 @@ impl Browser {
         self.send(request(Method::GET, path, Body::empty())).await
     }
 
-    /// Posts a form as it is, without the mark of a page.
+    /// Posts a form as it is, without the CSRF token of a page.
     pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> Answer {
         self.post_from(ORIGIN_URL, path, form).await
     }

@@ -58,12 +58,12 @@ async function signIn(authorizationUrl) {
   const page = new URL(redirect.headers.get("location"), authorizationUrl);
   const response = await fetch(page);
   const cookie = response.headers.getSetCookie().map((header) => header.split(";")[0]).join("; ");
-  const mark = (await response.text()).match(/name="mark" value="([^"]+)"/)[1];
+  const csrf_token = (await response.text()).match(/name="csrf_token" value="([^"]+)"/)[1];
   const answer = await fetch(page, {
     method: "POST",
     redirect: "manual",
     headers: { cookie, origin: page.origin },
-    body: new URLSearchParams({ mark, ...USER }),
+    body: new URLSearchParams({ csrf_token, ...USER }),
   });
   assert.equal(answer.status, 302, await answer.text());
   return new URL(answer.headers.get("location"));

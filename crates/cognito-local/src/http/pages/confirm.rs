@@ -1,14 +1,16 @@
-//! `/confirm`: the code that proves the address of a new account.
+//! `/confirm`: confirming a new account with a mailed code.
 
 use askama::Template;
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::authorize::{Notice, Refusal, found};
+use super::authorize_request::{AuthorizeError, Notice, found};
 use super::field::Field;
 use super::page::Frame;
-use super::visit::{Submission, Visit};
-use crate::account::CodeOutcome;
+use super::sign_in_page::{SignInPage, Submission};
+use crate::accounts::Accounts;
+use crate::attempt::CodeOutcome;
 
 #[derive(Template)]
 #[template(path = "confirm.html")]
@@ -21,30 +23,34 @@ struct ConfirmTemplate {
     sign_in: String,
 }
 
-pub(super) async fn show_confirm(visit: Visit) -> Result<Response, Refusal> {
-    let username = visit.request.login_hint.clone().unwrap_or_default();
-    confirm_page(&visit, StatusCode::OK, &username, "", None)
+pub(super) async fn show_confirm(page: SignInPage) -> Result<Response, AuthorizeError> {
+    let username = page.request.login_hint.clone().unwrap_or_default();
+    confirm_page(&page, StatusCode::OK, &username, "", None)
 }
 
-pub(super) async fn confirm(visit: Visit, Submission(form): Submission) -> Result<Response, Refusal> {
+pub(super) async fn confirm(
+    State(accounts): State<Accounts>,
+    page: SignInPage,
+    Submission(form): Submission,
+) -> Result<Response, AuthorizeError> {
     let username = form.field("username").trim();
     if form.get("action") == Some("resend") {
-        visit.pool.resend_confirmation(username).await.map_err(|e| visit.failure(e))?;
+        accounts.resend_confirmation(username).await.map_err(|e| page.failure(e))?;
         let changes = [("login_hint", username), ("notice", Notice::CodeSent.as_str())];
-        return Ok(found(&visit.request.link_with("/confirm", &changes)));
+        return Ok(found(&page.request.link_with("/confirm", &changes)));
     }
     let code = form.field("code").trim();
-    let outcome = visit.pool.confirm(username, code).await.map_err(|e| visit.failure(e))?;
+    let outcome = accounts.confirm(username, code).await.map_err(|e| page.failure(e))?;
     match code_problem(outcome) {
-        Some((status, problem)) => confirm_page(&visit, status, username, code, Some(problem)),
+        Some((status, problem)) => confirm_page(&page, status, username, code, Some(problem)),
         None => {
             let changes = [("login_hint", username), ("notice", Notice::Confirmed.as_str())];
-            Ok(found(&visit.request.link_with("/login", &changes)))
+            Ok(found(&page.request.link_with("/login", &changes)))
         }
     }
 }
 
-/// What to say of a code that was not accepted.
+/// Returns the status and the message for a code that was not accepted.
 pub(super) fn code_problem(outcome: CodeOutcome) -> Option<(StatusCode, &'static str)> {
     match outcome {
         CodeOutcome::Accepted => None,
@@ -61,14 +67,14 @@ pub(super) fn code_problem(outcome: CodeOutcome) -> Option<(StatusCode, &'static
 }
 
 fn confirm_page(
-    visit: &Visit,
+    page: &SignInPage,
     status: StatusCode,
     username: &str,
     code: &str,
     problem: Option<&'static str>,
-) -> Result<Response, Refusal> {
-    let request = &visit.request;
-    visit.page(status, |frame| ConfirmTemplate {
+) -> Result<Response, AuthorizeError> {
+    let request = &page.request;
+    page.render(status, |frame| ConfirmTemplate {
         frame,
         action: request.link_with("/confirm", &[]),
         notice: request.notice.filter(|_| problem.is_none()),

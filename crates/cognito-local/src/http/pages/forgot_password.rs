@@ -1,16 +1,22 @@
-//! `/forgot-password` and `/reset-password`: a new password, by a mailed code.
+//! `/forgot-password` and `/reset-password`: setting a new password with a mailed code.
+
+use std::sync::Arc;
 
 use askama::Template;
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::authorize::{Notice, Refusal, found};
+use super::authorize_request::{AuthorizeError, Notice, found};
 use super::confirm::code_problem;
 use super::field::Field;
 use super::page::Frame;
+use super::sign_in_page::{SignInPage, Submission};
 use super::signup::{policy_hint, policy_problem, repetition_problem};
-use super::visit::{Submission, Visit};
-use crate::account::CodeOutcome;
+use crate::accounts::Accounts;
+use crate::attempt::CodeOutcome;
+use crate::config::PasswordPolicy;
+use crate::directory::Directory;
 
 #[derive(Template)]
 #[template(path = "forgot_password.html")]
@@ -30,7 +36,7 @@ struct ResetTemplate {
     another_code: String,
 }
 
-/// What is wrong with each field.
+/// The problem of each field.
 #[derive(Default)]
 struct Problems {
     code: Option<&'static str>,
@@ -38,10 +44,10 @@ struct Problems {
     repetition: Option<String>,
 }
 
-pub(super) async fn show_forgot_password(visit: Visit) -> Result<Response, Refusal> {
-    let request = &visit.request;
+pub(super) async fn show_forgot_password(page: SignInPage) -> Result<Response, AuthorizeError> {
+    let request = &page.request;
     let username = request.login_hint.clone().unwrap_or_default();
-    visit.page(StatusCode::OK, |frame| ForgotTemplate {
+    page.render(StatusCode::OK, |frame| ForgotTemplate {
         frame,
         action: request.link_with("/forgot-password", &[]),
         username: Field::text("username", "Username or e-mail", &username)
@@ -51,47 +57,61 @@ pub(super) async fn show_forgot_password(visit: Visit) -> Result<Response, Refus
     })
 }
 
-/// Goes on to the same page whoever is named.
-pub(super) async fn forgot_password(visit: Visit, Submission(form): Submission) -> Result<Response, Refusal> {
+/// Redirects to the same page for existing and for unknown users.
+pub(super) async fn forgot_password(
+    State(accounts): State<Accounts>,
+    page: SignInPage,
+    Submission(form): Submission,
+) -> Result<Response, AuthorizeError> {
     let username = form.field("username").trim();
-    visit.pool.request_reset(username).await.map_err(|e| visit.failure(e))?;
-    Ok(found(&visit.request.link_with("/reset-password", &[("login_hint", username)])))
+    accounts.request_reset(username).await.map_err(|e| page.failure(e))?;
+    Ok(found(&page.request.link_with("/reset-password", &[("login_hint", username)])))
 }
 
-pub(super) async fn show_reset_password(visit: Visit) -> Result<Response, Refusal> {
-    let username = visit.request.login_hint.clone().unwrap_or_default();
-    reset_page(&visit, StatusCode::OK, &username, "", Problems::default())
+pub(super) async fn show_reset_password(
+    State(directory): State<Arc<Directory>>,
+    page: SignInPage,
+) -> Result<Response, AuthorizeError> {
+    let username = page.request.login_hint.clone().unwrap_or_default();
+    reset_page(&page, &directory.password_policy, StatusCode::OK, &username, "", Problems::default())
 }
 
-pub(super) async fn reset_password(visit: Visit, Submission(form): Submission) -> Result<Response, Refusal> {
+pub(super) async fn reset_password(
+    State(accounts): State<Accounts>,
+    State(directory): State<Arc<Directory>>,
+    page: SignInPage,
+    Submission(form): Submission,
+) -> Result<Response, AuthorizeError> {
+    let policy = &directory.password_policy;
     let (username, code) = (form.field("username").trim(), form.field("code").trim());
     let password = form.field("password");
     let problems = Problems {
         code: None,
-        password: policy_problem(&visit.pool.directory().password_policy, password),
+        password: policy_problem(policy, password),
         repetition: repetition_problem(&form),
     };
     if problems.password.is_some() || problems.repetition.is_some() {
-        return reset_page(&visit, StatusCode::BAD_REQUEST, username, code, problems);
+        return reset_page(&page, policy, StatusCode::BAD_REQUEST, username, code, problems);
     }
-    let outcome = visit.pool.reset_password(username, code, password).await.map_err(|e| visit.failure(e))?;
+    let outcome = accounts.reset_password(username, code, password).await.map_err(|e| page.failure(e))?;
     if outcome == CodeOutcome::Accepted {
         let changes = [("login_hint", username), ("notice", Notice::PasswordReset.as_str())];
-        return Ok(found(&visit.request.link_with("/login", &changes)));
+        return Ok(found(&page.request.link_with("/login", &changes)));
     }
     let (status, problem) = code_problem(outcome).unzip();
     let problems = Problems { code: problem, ..Problems::default() };
-    reset_page(&visit, status.unwrap_or(StatusCode::BAD_REQUEST), username, code, problems)
+    reset_page(&page, policy, status.unwrap_or(StatusCode::BAD_REQUEST), username, code, problems)
 }
 
 fn reset_page(
-    visit: &Visit,
+    page: &SignInPage,
+    policy: &PasswordPolicy,
     status: StatusCode,
     username: &str,
     code: &str,
     problems: Problems,
-) -> Result<Response, Refusal> {
-    let request = &visit.request;
+) -> Result<Response, AuthorizeError> {
+    let request = &page.request;
     let fields = [
         Field::text("username", "Username or e-mail", username)
             .autocomplete("username")
@@ -99,13 +119,13 @@ fn reset_page(
         Field::code("Code", code).problem(problems.code).focus(!username.is_empty()),
         Field::password("password", "New password")
             .autocomplete("new-password")
-            .hint(policy_hint(&visit.pool.directory().password_policy))
+            .hint(policy_hint(policy))
             .problem(problems.password),
         Field::password("password_again", "New password again")
             .autocomplete("new-password")
             .problem(problems.repetition),
     ];
-    visit.page(status, |frame| ResetTemplate {
+    page.render(status, |frame| ResetTemplate {
         frame,
         action: request.link_with("/reset-password", &[]),
         fields,

@@ -1,22 +1,26 @@
 //! `/mailbox`: the mails that the pool would have sent.
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::page::{ErrorPage, Frame, Page};
-use crate::pool::LocalPool;
-use crate::store::mail::{self, Mail, Purpose};
+use crate::clock::Clock;
+use crate::mail::Mailbox;
+use crate::models::{Mail, MailPurpose};
+use crate::urls::PoolUrls;
 
 #[derive(Template)]
 #[template(path = "mailbox.html")]
 struct MailboxTemplate {
     frame: Frame,
-    mails: Vec<Letter>,
+    mails: Vec<MailView>,
 }
 
-struct Letter {
+struct MailView {
     recipient: String,
     subject: &'static str,
     text: String,
@@ -24,22 +28,26 @@ struct Letter {
     age: String,
 }
 
-pub(super) async fn mailbox(State(pool): State<LocalPool>) -> Result<Response, ErrorPage> {
-    let mails = pool.store().read(mail::newest).await.map_err(|e| ErrorPage::failure(&pool, e))?;
-    let now = pool.clock().unix_seconds();
+pub(super) async fn mailbox(
+    State(mailbox): State<Mailbox>,
+    State(clock): State<Clock>,
+    State(urls): State<Arc<PoolUrls>>,
+) -> Result<Response, ErrorPage> {
+    let mails = mailbox.latest().await.map_err(|e| ErrorPage::failure(&urls.pool_id, e))?;
+    let now = clock.unix_seconds();
     let template = MailboxTemplate {
-        frame: Frame::of_page(&pool),
-        mails: mails.into_iter().map(|mail| Letter::new(mail, now)).collect(),
+        frame: Frame::without_form(&urls.pool_id),
+        mails: mails.into_iter().map(|mail| MailView::new(mail, now)).collect(),
     };
-    let page = Page { status: StatusCode::OK, template, form_target: String::new(), set_cookie: None };
+    let page = Page { status: StatusCode::OK, template, form_target: String::new() };
     Ok(page.into_response())
 }
 
-impl Letter {
+impl MailView {
     fn new(mail: Mail, now: i64) -> Self {
         let (subject, text) = match mail.purpose {
-            Purpose::Confirm => ("Your verification code", "The confirmation code of"),
-            Purpose::Reset => ("Your password reset code", "The code to set a new password for"),
+            MailPurpose::Confirm => ("Your verification code", "The confirmation code of"),
+            MailPurpose::Reset => ("Your password reset code", "The code to set a new password for"),
         };
         Self {
             recipient: mail.recipient,

@@ -1,4 +1,4 @@
-//! Access and ID tokens, claim for claim as Cognito writes them.
+//! The claims of access and ID tokens, as Cognito writes them.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::store::grants::Grant;
-use crate::store::users::User;
+use crate::models::{Grant, User};
+use crate::secret::random_id;
 
 /// The access token of a user (Cognito Developer Guide, "Understanding the access token").
 #[derive(Serialize)]
@@ -33,7 +33,7 @@ pub(crate) struct AccessClaims<'a> {
     username: &'a str,
 }
 
-/// The access token of a client that calls for itself. AWS publishes no sample; this is what is observed.
+/// The access token of a machine client. AWS publishes no sample: these are the claims seen in tokens of Cognito.
 #[derive(Serialize)]
 pub(crate) struct MachineClaims<'a> {
     sub: &'a str,
@@ -73,13 +73,13 @@ pub(crate) struct IdClaims<'a> {
     attributes: Map<String, Value>,
 }
 
-/// What the tokens of one answer have in common.
+/// The data that the tokens of one response share.
 pub(crate) struct Issue<'a> {
     pub(crate) issuer: &'a str,
     pub(crate) user: &'a User,
     pub(crate) groups: &'a [String],
     pub(crate) grant: &'a Grant,
-    /// The grant's scope, or less of it.
+    /// The scope of the grant, or a part of it.
     pub(crate) scope: &'a str,
     pub(crate) now: i64,
 }
@@ -154,19 +154,14 @@ impl<'a> MachineClaims<'a> {
     }
 }
 
-/// An identifier as Cognito writes them: a UUID of version 4.
-pub(crate) fn random_id() -> String {
-    uuid::Uuid::new_v4().to_string()
-}
-
-/// The left half of the SHA-256 of the access token (OpenID Connect Core 1.0 §3.1.3.6).
+/// The left half of the SHA-256 of the access token (OpenID Connect Core 1.0, section 3.1.3.6).
 fn at_hash(access_token: &str) -> String {
     let digest = digest::digest(&digest::SHA256, access_token.as_bytes());
     URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16])
 }
 
-/// The attributes that these scopes show: `email` and `phone` their own, `profile` all of them, and so does `openid`
-/// alone (Cognito Developer Guide, "App client settings": allowed OAuth scopes).
+/// Returns the attributes that these scopes release: `email` and `phone` release their own, `profile` and `openid` alone
+/// release all (Cognito Developer Guide, "App client settings": allowed OAuth scopes).
 pub(crate) fn attribute_claims(user: &User, scope: &str) -> Map<String, Value> {
     let asked = |name: &str| scope.split(' ').any(|scope| scope == name);
     let all = asked("profile") || !(asked("email") || asked("phone"));
@@ -179,7 +174,7 @@ pub(crate) fn attribute_claims(user: &User, scope: &str) -> Map<String, Value> {
     }
     claims.extend(other_attributes(&user.attributes, all, asked("phone")));
     if claims.contains_key("phone_number") {
-        // The pool sends no messages to telephones, so it has verified none.
+        // The pool sends no text messages, so it has not verified a number.
         claims.insert("phone_number_verified".to_owned(), false.into());
     }
     claims
@@ -202,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn at_hash_is_that_of_the_specification() {
+    fn at_hash_matches_the_specification() {
         // The access token and the at_hash of OpenID Connect Core 1.0, appendix A.3.
         assert_eq!(at_hash("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y"), "77QmUPtjPfzWtF2AnpK9RQ");
     }

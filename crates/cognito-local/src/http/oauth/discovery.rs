@@ -1,4 +1,6 @@
-//! What clients and resource servers learn about the pool.
+//! Discovery: the key set and the OpenID configuration.
+
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -6,18 +8,19 @@ use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::token::OAuthError;
-use crate::pool::LocalPool;
+use super::error::OAuthError;
+use crate::keys::KeyRing;
+use crate::urls::PoolUrls;
 
-/// The public keys, as Cognito publishes them at `<issuer>/.well-known/jwks.json`.
-pub(super) async fn jwks(State(pool): State<LocalPool>) -> Result<Response, OAuthError> {
-    let keys = pool.keys().jwks().await.map_err(OAuthError::internal)?;
+/// Returns the public keys, as Cognito publishes them at `<issuer>/.well-known/jwks.json`.
+pub(super) async fn jwks(State(keys): State<KeyRing>) -> Result<Response, OAuthError> {
+    let keys = keys.jwks().await.map_err(OAuthError::internal)?;
     Ok(published(keys))
 }
 
-/// OpenID Connect Discovery 1.0, with the members that Cognito's document has.
-pub(super) async fn openid_configuration(State(pool): State<LocalPool>) -> Response {
-    let (origin, issuer) = (pool.origin(), pool.issuer());
+/// Returns the document of OpenID Connect Discovery 1.0 with the members that Cognito publishes.
+pub(super) async fn openid_configuration(State(urls): State<Arc<PoolUrls>>) -> Response {
+    let (origin, issuer) = (&urls.origin, &urls.issuer);
     published(json!({
         "authorization_endpoint": format!("{origin}/oauth2/authorize"),
         "end_session_endpoint": format!("{origin}/logout"),
@@ -34,7 +37,7 @@ pub(super) async fn openid_configuration(State(pool): State<LocalPool>) -> Respo
     }))
 }
 
-/// Not cached by HTTP: verifiers have caches of their own, and a rotated key must be seen at once here.
+/// HTTP caches must revalidate: verifiers have their own caches, and a rotated key must be visible at once.
 fn published(document: Value) -> Response {
     ([(CACHE_CONTROL, "no-cache")], Json(document)).into_response()
 }

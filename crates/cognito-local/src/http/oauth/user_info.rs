@@ -7,27 +7,25 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use super::token::OAuthError;
-use crate::introspection::ActiveToken;
-use crate::pool::LocalPool;
-use crate::token::attribute_claims;
+use super::error::OAuthError;
+use crate::tokens::{ActiveToken, Tokens, attribute_claims};
 
-/// What the scopes of an access token show of its user (OpenID Connect Core 1.0 §5.3).
-pub(super) async fn user_info(State(pool): State<LocalPool>, headers: HeaderMap) -> Response {
+/// Returns the claims that the scopes of the access token release (OpenID Connect Core 1.0, section 5.3).
+pub(super) async fn user_info(State(tokens): State<Tokens>, headers: HeaderMap) -> Response {
     let token = match bearer_token(&headers) {
         Ok(token) => token,
-        Err(refusal) => return refusal.into_response(),
+        Err(error) => return error.into_response(),
     };
-    match pool.active_token(token).await {
+    match tokens.active_token(token).await {
         Ok(Some(token)) if token.scope.split(' ').any(|scope| scope == "openid") => {
             Json(user_claims(&token)).into_response()
         }
-        Ok(_) => Refusal::InvalidToken.into_response(),
+        Ok(_) => BearerError::InvalidToken.into_response(),
         Err(error) => OAuthError::internal(error).into_response(),
     }
 }
 
-/// As Cognito has it here, and here alone: booleans are strings.
+/// Cognito writes booleans as strings at this endpoint only.
 fn user_claims(token: &ActiveToken) -> Map<String, Value> {
     let mut claims = Map::from_iter([("sub".to_owned(), token.user.sub.clone().into())]);
     for (name, value) in attribute_claims(&token.user, &token.scope) {
@@ -38,21 +36,21 @@ fn user_claims(token: &ActiveToken) -> Map<String, Value> {
     claims
 }
 
-/// RFC 6750 §3.1, in Cognito's words.
-enum Refusal {
+/// The errors of RFC 6750, section 3.1, with Cognito's descriptions.
+enum BearerError {
     InvalidRequest,
     InvalidToken,
 }
 
-fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
+fn bearer_token(headers: &HeaderMap) -> Result<&str, BearerError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(Refusal::InvalidRequest) };
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(BearerError::InvalidRequest) };
     let (scheme, token) =
-        value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or(Refusal::InvalidRequest)?;
-    if scheme.eq_ignore_ascii_case("bearer") { Ok(token) } else { Err(Refusal::InvalidRequest) }
+        value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or(BearerError::InvalidRequest)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(token) } else { Err(BearerError::InvalidRequest) }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for BearerError {
     fn into_response(self) -> Response {
         let (status, error, description) = match self {
             Self::InvalidRequest => {

@@ -1,64 +1,27 @@
-//! `POST /oauth2/token`.
+//! Errors of the OAuth endpoints.
 
 use axum::Json;
-use axum::extract::State;
-use axum::http::header::PRAGMA;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::client_auth::authenticate;
-use super::params::{Form, Params, ParamsError};
-use crate::grant::{CodeExchange, GrantError, TokenResponse};
-use crate::pool::LocalPool;
+use crate::http::params::{Params, ParamsError};
+use crate::tokens::GrantError;
 
-pub(super) async fn issue_tokens(
-    State(pool): State<LocalPool>,
-    headers: HeaderMap,
-    form: Result<Form, ParamsError>,
-) -> Result<Response, OAuthError> {
-    let Form(params) = form?;
-    let grant_type = required(&params, "grant_type")?;
-    let client = authenticate(&pool, &headers, &params)?;
-    let tokens = match grant_type {
-        "authorization_code" => pool.redeem_code(&client, code_exchange(&params)?).await,
-        "refresh_token" => {
-            let refresh_token = required(&params, "refresh_token")?.to_owned();
-            pool.refresh(&client, refresh_token, params.owned("scope")).await
-        }
-        "client_credentials" => pool.client_credentials(&client, params.get("scope")).await,
-        _ => return Err(OAuthError::unsupported_grant_type()),
-    };
-    Ok(answer(tokens?))
-}
-
-/// What the endpoints that programs call say to a method they do not have.
+/// The response to a method that an endpoint does not support.
 pub(super) async fn method_not_allowed() -> OAuthError {
-    let error = OAuthError::invalid_request("the endpoint does not have this HTTP method");
+    let error = OAuthError::invalid_request("the endpoint does not support this HTTP method");
     OAuthError { status: StatusCode::METHOD_NOT_ALLOWED, ..error }
 }
 
-fn code_exchange(params: &Params) -> Result<CodeExchange, OAuthError> {
-    Ok(CodeExchange {
-        code: required(params, "code")?.to_owned(),
-        redirect_uri: required(params, "redirect_uri")?.to_owned(),
-        code_verifier: params.owned("code_verifier"),
-    })
-}
-
+/// Returns a parameter that must be present.
 pub(super) fn required<'a>(params: &'a Params, name: &'static str) -> Result<&'a str, OAuthError> {
     params.get(name).ok_or_else(|| OAuthError::invalid_request(format!("{name} is missing")))
 }
 
-/// RFC 6749 §5.1: never stored, by HTTP/1.0 caches neither.
-fn answer(tokens: TokenResponse) -> Response {
-    ([(PRAGMA, "no-cache")], Json(tokens)).into_response()
-}
-
-/// An error as the token endpoint and its neighbours say it: JSON with `error` (RFC 6749 §5.2). Cognito uses status 400
-/// for all of them.
+/// An error of an OAuth endpoint: JSON with `error` (RFC 6749, section 5.2). Cognito uses status 400 for all of them.
 #[derive(Debug)]
-pub(crate) struct OAuthError {
+pub(super) struct OAuthError {
     status: StatusCode,
     error: &'static str,
     description: String,
@@ -77,7 +40,7 @@ impl OAuthError {
         Self::bad_request("invalid_client", "unknown client, or wrong or missing secret")
     }
 
-    /// At the revoke endpoint, Cognito answers a client that fails to authenticate with 401.
+    /// The revoke endpoint of Cognito answers failed client authentication with 401.
     pub(super) fn unauthorized(self) -> Self {
         let status = if self.error == "invalid_client" { StatusCode::UNAUTHORIZED } else { self.status };
         Self { status, ..self }
@@ -87,20 +50,20 @@ impl OAuthError {
         Self::bad_request("unsupported_token_type", "only a refresh token can be revoked")
     }
 
-    fn unsupported_grant_type() -> Self {
+    pub(super) fn unsupported_grant_type() -> Self {
         Self::bad_request(
             "unsupported_grant_type",
             "grant_type must be authorization_code, refresh_token or client_credentials",
         )
     }
 
-    /// The cause goes to the log, not to the caller.
+    /// The cause is logged and not sent to the client.
     pub(super) fn internal(cause: impl std::error::Error + 'static) -> Self {
-        tracing::error!(error = &cause as &dyn std::error::Error, "a request failed");
+        tracing::error!(error = &cause as &dyn std::error::Error, "request failed");
         Self {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             error: "server_error",
-            description: "the pool failed; its log says why".to_owned(),
+            description: "internal error; see the log of the pool".to_owned(),
         }
     }
 }

@@ -1,4 +1,6 @@
-//! `/`: what this is, for somebody who opens it in a browser.
+//! `/`: the home page of the pool.
+
+use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::State;
@@ -6,7 +8,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::page::{Frame, Page};
-use crate::pool::LocalPool;
+use crate::directory::Directory;
+use crate::urls::PoolUrls;
 
 #[derive(Template)]
 #[template(path = "home.html")]
@@ -16,15 +19,18 @@ struct HomeTemplate {
     clients: Vec<(String, &'static str)>,
 }
 
-pub(super) async fn home(State(pool): State<LocalPool>) -> Response {
-    let clients = pool.directory().clients().into_iter().map(|client| {
+pub(super) async fn home(
+    State(urls): State<Arc<PoolUrls>>,
+    State(directory): State<Arc<Directory>>,
+) -> Response {
+    let clients = directory.clients().into_iter().map(|client| {
         let kind = if client.is_public() { "public, with PKCE" } else { "confidential, with a secret" };
         (client.id.clone(), kind)
     });
     let template = HomeTemplate {
-        frame: Frame::of_page(&pool),
-        issuer: pool.issuer().to_owned(),
+        frame: Frame::without_form(&urls.pool_id),
+        issuer: urls.issuer.clone(),
         clients: clients.collect(),
     };
-    Page { status: StatusCode::OK, template, form_target: String::new(), set_cookie: None }.into_response()
+    Page { status: StatusCode::OK, template, form_target: String::new() }.into_response()
 }

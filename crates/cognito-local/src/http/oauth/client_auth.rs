@@ -1,4 +1,4 @@
-//! Which client calls an endpoint, and its proof.
+//! Client authentication.
 
 use std::sync::Arc;
 
@@ -7,20 +7,20 @@ use axum::http::header::AUTHORIZATION;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::params::Params;
-use super::token::OAuthError;
-use crate::directory::Client;
-use crate::pool::LocalPool;
+use super::error::OAuthError;
+use crate::directory::{Client, Directory};
+use crate::http::params::Params;
 
-/// The client of a request: `client_secret_basic`, `client_secret_post`, or none for a public client (RFC 6749 §2.3).
+/// Authenticates the client by `client_secret_basic`, `client_secret_post`, or not at all when it is public (RFC 6749,
+/// section 2.3).
 pub(super) fn authenticate(
-    pool: &LocalPool,
+    directory: &Directory,
     headers: &HeaderMap,
     params: &Params,
 ) -> Result<Arc<Client>, OAuthError> {
     match basic_credentials(headers)? {
-        Some(basic) => authenticate_basic(pool, &basic, params),
-        None => authenticate_body(pool, params),
+        Some(basic) => authenticate_basic(directory, &basic, params),
+        None => authenticate_body(directory, params),
     }
 }
 
@@ -29,6 +29,7 @@ struct Basic {
     secret: String,
 }
 
+/// Reads the header by hand: `headers::Authorization` ignores a second header.
 fn basic_credentials(headers: &HeaderMap) -> Result<Option<Basic>, OAuthError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -46,9 +47,13 @@ fn basic_credentials(headers: &HeaderMap) -> Result<Option<Basic>, OAuthError> {
     Ok(Some(Basic { id: id.to_owned(), secret: secret.to_owned() }))
 }
 
-/// Tries the credentials as they are and then form-decoded: RFC 6749 §2.3.1 wants them encoded, and half of the clients
-/// do not encode.
-fn authenticate_basic(pool: &LocalPool, basic: &Basic, params: &Params) -> Result<Arc<Client>, OAuthError> {
+/// Tries the credentials as sent and then form-decoded: RFC 6749, section 2.3.1 requires the encoding, but many clients do
+/// not encode.
+fn authenticate_basic(
+    directory: &Directory,
+    basic: &Basic,
+    params: &Params,
+) -> Result<Arc<Client>, OAuthError> {
     if params.get("client_secret").is_some() {
         return Err(OAuthError::invalid_request(
             "the client authenticates twice: use the header or the body",
@@ -58,7 +63,7 @@ fn authenticate_basic(pool: &LocalPool, basic: &Basic, params: &Params) -> Resul
         [(basic.id.clone(), basic.secret.clone()), (form_decoded(&basic.id), form_decoded(&basic.secret))];
     let client = readings
         .iter()
-        .find_map(|(id, secret)| pool.directory().client(id).filter(|client| client.has_secret(secret)));
+        .find_map(|(id, secret)| directory.client(id).filter(|client| client.has_secret(secret)));
     let client = client.ok_or_else(OAuthError::invalid_client)?;
     match params.get("client_id") {
         Some(id) if id != client.id => Err(OAuthError::invalid_client()),
@@ -66,9 +71,9 @@ fn authenticate_basic(pool: &LocalPool, basic: &Basic, params: &Params) -> Resul
     }
 }
 
-fn authenticate_body(pool: &LocalPool, params: &Params) -> Result<Arc<Client>, OAuthError> {
+fn authenticate_body(directory: &Directory, params: &Params) -> Result<Arc<Client>, OAuthError> {
     let id = params.get("client_id").ok_or_else(|| OAuthError::invalid_request("client_id is missing"))?;
-    let client = pool.directory().client(id).ok_or_else(OAuthError::invalid_client)?;
+    let client = directory.client(id).ok_or_else(OAuthError::invalid_client)?;
     let proven = match params.get("client_secret") {
         Some(secret) => client.has_secret(secret),
         None => client.is_public(),
@@ -77,7 +82,7 @@ fn authenticate_body(pool: &LocalPool, params: &Params) -> Result<Arc<Client>, O
 }
 
 fn form_decoded(text: &str) -> String {
-    // Encoded text has no bare `=` or `&`, so that all of it is read as the first name of a form.
+    // Encoded text contains no `=` or `&`, so all of it is the first name of a form.
     url::form_urlencoded::parse(text.as_bytes())
         .next()
         .map_or_else(String::new, |(name, _)| name.into_owned())

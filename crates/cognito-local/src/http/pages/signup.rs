@@ -1,17 +1,21 @@
-//! `/signup`: a new account.
+//! `/signup`: creating an account.
+
+use std::sync::Arc;
 
 use askama::Template;
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::authorize::{Refusal, found};
+use super::authorize_request::{AuthorizeError, found};
 use super::field::Field;
-use super::page::{ErrorPage, Frame};
-use super::params::Params;
-use super::visit::{Submission, Visit};
-use crate::account::{NewAccount, SignUp};
+use super::page::Frame;
+use super::sign_in_page::{SignInPage, Submission};
+use crate::accounts::{Accounts, NewAccount, SignUp};
 use crate::config::PasswordPolicy;
 use crate::config::validation::{is_email, username_problem};
+use crate::directory::Directory;
+use crate::http::params::Params;
 
 #[derive(Template)]
 #[template(path = "signup.html")]
@@ -22,7 +26,7 @@ struct SignUpTemplate {
     sign_in: String,
 }
 
-/// What is wrong with each field.
+/// The problem of each field.
 #[derive(Default)]
 struct Problems {
     username: Option<String>,
@@ -31,16 +35,25 @@ struct Problems {
     repetition: Option<String>,
 }
 
-pub(super) async fn show_sign_up(visit: Visit) -> Result<Response, Refusal> {
-    require_self_sign_up(&visit)?;
-    sign_up_page(&visit, StatusCode::OK, &Params::default(), Problems::default())
+pub(super) async fn show_sign_up(
+    State(directory): State<Arc<Directory>>,
+    page: SignInPage,
+) -> Result<Response, AuthorizeError> {
+    require_self_sign_up(&page, &directory)?;
+    sign_up_page(&page, &directory.password_policy, StatusCode::OK, &Params::default(), Problems::default())
 }
 
-pub(super) async fn sign_up(visit: Visit, Submission(form): Submission) -> Result<Response, Refusal> {
-    require_self_sign_up(&visit)?;
-    let problems = Problems::find(&form, &visit.pool.directory().password_policy);
+pub(super) async fn sign_up(
+    State(accounts): State<Accounts>,
+    State(directory): State<Arc<Directory>>,
+    page: SignInPage,
+    Submission(form): Submission,
+) -> Result<Response, AuthorizeError> {
+    require_self_sign_up(&page, &directory)?;
+    let policy = &directory.password_policy;
+    let problems = Problems::find(&form, policy);
     if problems.any() {
-        return sign_up_page(&visit, StatusCode::BAD_REQUEST, &form, problems);
+        return sign_up_page(&page, policy, StatusCode::BAD_REQUEST, &form, problems);
     }
     let username = form.field("username").trim();
     let account = NewAccount {
@@ -48,22 +61,21 @@ pub(super) async fn sign_up(visit: Visit, Submission(form): Submission) -> Resul
         email: form.field("email").trim().to_owned(),
         password: form.field("password").to_owned(),
     };
-    match visit.pool.sign_up(account).await.map_err(|e| visit.failure(e))? {
-        SignUp::Created => Ok(found(&visit.request.link_with("/confirm", &[("login_hint", username)]))),
+    match accounts.sign_up(account).await.map_err(|e| page.failure(e))? {
+        SignUp::Created => Ok(found(&page.request.link_with("/confirm", &[("login_hint", username)]))),
         SignUp::UsernameTaken => {
             let username = Some("User already exists".to_owned());
             let problems = Problems { username, ..Problems::default() };
-            sign_up_page(&visit, StatusCode::BAD_REQUEST, &form, problems)
+            sign_up_page(&page, policy, StatusCode::BAD_REQUEST, &form, problems)
         }
     }
 }
 
-fn require_self_sign_up(visit: &Visit) -> Result<(), Refusal> {
-    if visit.pool.directory().self_sign_up {
+fn require_self_sign_up(page: &SignInPage, directory: &Directory) -> Result<(), AuthorizeError> {
+    if directory.self_sign_up {
         return Ok(());
     }
-    let detail = "In this pool, accounts are created by its administrator.".to_owned();
-    Err(ErrorPage::bad_request(&visit.pool, "You cannot sign up here", detail).into())
+    Err(page.bad_request("You cannot sign up here", "In this pool, the administrator creates the accounts."))
 }
 
 impl Problems {
@@ -83,7 +95,7 @@ impl Problems {
     }
 }
 
-/// What the pool's policy has against a new password.
+/// Returns how a new password violates the policy.
 pub(super) fn policy_problem(policy: &PasswordPolicy, password: &str) -> Option<String> {
     let violations = policy.violations(password);
     (!violations.is_empty())
@@ -91,10 +103,10 @@ pub(super) fn policy_problem(policy: &PasswordPolicy, password: &str) -> Option<
 }
 
 pub(super) fn repetition_problem(form: &Params) -> Option<String> {
-    (form.field("password") != form.field("password_again")).then(|| "The passwords differ".to_owned())
+    (form.field("password") != form.field("password_again")).then(|| "The passwords do not match".to_owned())
 }
 
-/// What the pool's policy asks for, said beforehand.
+/// Describes the policy for the hint of a password field.
 pub(super) fn policy_hint(policy: &PasswordPolicy) -> String {
     let wanted: Vec<&str> = [
         (policy.require_lowercase, "a lowercase letter"),
@@ -114,12 +126,13 @@ pub(super) fn policy_hint(policy: &PasswordPolicy) -> String {
 }
 
 fn sign_up_page(
-    visit: &Visit,
+    page: &SignInPage,
+    policy: &PasswordPolicy,
     status: StatusCode,
     form: &Params,
     problems: Problems,
-) -> Result<Response, Refusal> {
-    let request = &visit.request;
+) -> Result<Response, AuthorizeError> {
+    let request = &page.request;
     let typed = !form.field("username").is_empty();
     let fields = [
         Field::text("username", "Username", form.field("username"))
@@ -129,13 +142,13 @@ fn sign_up_page(
         Field::email(form.field("email")).problem(problems.email),
         Field::password("password", "Password")
             .autocomplete("new-password")
-            .hint(policy_hint(&visit.pool.directory().password_policy))
+            .hint(policy_hint(policy))
             .problem(problems.password),
         Field::password("password_again", "Password again")
             .autocomplete("new-password")
             .problem(problems.repetition),
     ];
-    visit.page(status, |frame| SignUpTemplate {
+    page.render(status, |frame| SignUpTemplate {
         frame,
         action: request.link_with("/signup", &[]),
         fields,

@@ -1,0 +1,74 @@
+//! The users that the configuration names.
+
+use rusqlite::Connection;
+
+use crate::config::UserConfig;
+use crate::models::User;
+use crate::password::{PasswordError, Passwords};
+use crate::secret::random_id;
+use crate::store::{Store, StoreError, users};
+
+/// Why a configured user cannot be created.
+pub(crate) enum ConfiguredUserError {
+    EmailTaken { username: String },
+    Store(StoreError),
+    Password(PasswordError),
+}
+
+impl From<StoreError> for ConfiguredUserError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Creates the configured users that the pool does not have, and sets the groups of all configured users.
+pub(crate) async fn create_missing(
+    store: &Store,
+    passwords: &Passwords,
+    configured: &[UserConfig],
+) -> Result<(), ConfiguredUserError> {
+    for config in configured {
+        let username = config.username.clone();
+        let existing = store.read(move |db| users::find_by_username(db, &username)).await?;
+        let password_hash = match existing {
+            Some(_) => None,
+            None => Some(passwords.hash(&config.password).await.map_err(ConfiguredUserError::Password)?),
+        };
+        let user = config.clone();
+        if !store.write(move |tx| create_or_update(tx, user, password_hash)).await? {
+            return Err(ConfiguredUserError::EmailTaken { username: config.username.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Returns `false` when the address of a new user belongs to another user.
+fn create_or_update(
+    tx: &Connection,
+    config: UserConfig,
+    password_hash: Option<String>,
+) -> Result<bool, StoreError> {
+    if let Some(user) = users::find_by_username(tx, &config.username)? {
+        users::replace_groups(tx, &user.sub, &config.groups)?;
+        return Ok(true);
+    }
+    if let Some(email) = &config.email
+        && users::find_by_login(tx, email)?.is_some()
+    {
+        return Ok(false);
+    }
+    let user = User {
+        sub: random_id(),
+        username: config.username,
+        password_hash: password_hash.ok_or(StoreError::Damaged("user"))?,
+        email_verified: config.email.is_some(),
+        email: config.email,
+        confirmed: true,
+        generation: 0,
+        attributes: config.attributes,
+        totp_secret: None,
+    };
+    users::insert(tx, &user)?;
+    users::replace_groups(tx, &user.sub, &config.groups)?;
+    Ok(true)
+}
