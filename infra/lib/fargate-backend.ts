@@ -159,6 +159,8 @@ export class FargateBackend extends Construct implements Backend {
         BIND_ADDRESS: `0.0.0.0:${PORT}`,
         // An idle connection must outlive the load balancer's patience, or a request races its closing and gets a 502.
         HEADER_TIMEOUT_SECONDS: String(LOAD_BALANCER_IDLE_TIMEOUT.toSeconds() + 15),
+        // The load balancer adds the client's address to X-Forwarded-For.
+        TRUSTED_PROXIES: '1',
       },
       secrets: { LOG_HASH_KEY: ecs.Secret.fromSecretsManager(logHashKey(this)) },
       healthCheck: {

@@ -10,7 +10,7 @@ use cognito_auth::{AccessToken, Alternative, AuthRejection, Policy, Scope, group
 pub use cognito_auth::{Authenticated, InGroup};
 use http::request::Parts;
 
-use crate::{App, Config, models::owner::Owner, observe::RequestContext, problem::Problem};
+use crate::{App, Config, models::owner::Owner, observe::RequestContext, problem::Problem, rate_limit::cost};
 
 scope! {
     /// Read items, attachments and the profile.
@@ -74,7 +74,7 @@ impl<P: Policy> FromRequestParts<App> for Caller<P> {
         // Who calls is known, logged and counted before it is asked what they may do, so that refusals count, too.
         let token = app.resource_server().authenticate_request(parts).await?;
         let owner = Owner::of(&token);
-        let permit = app.rate_limiter().check(&owner);
+        let permit = app.rate_limiter().check(&owner, cost(&parts.method, parts.uri.query()));
         if let Some(context) = parts.extensions.get::<RequestContext>() {
             context.set_caller(&token);
             if let Some(limit) = permit.limit() {

@@ -1,15 +1,9 @@
 //! The layers around the routes.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use axum::{
-    Router,
-    extract::{DefaultBodyLimit, Request, State},
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
-};
+use axum::{Router, extract::DefaultBodyLimit, middleware, response::IntoResponse};
 use http::{HeaderName, HeaderValue, Method, header};
-use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -20,6 +14,7 @@ use tower_http::{
 use crate::{
     App, Config,
     config::LogKey,
+    limit::{AddressLimit, limit_address},
     observe::{Observer, observe},
     problem::Problem,
 };
@@ -38,37 +33,10 @@ pub fn surround(app: &App, routes: Router) -> Router {
             .layer(set(header::REFERRER_POLICY, "no-referrer"))
             .layer(set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
             .option_layer(cors(config))
+            .layer(middleware::from_fn_with_state(AddressLimit::new(&config.limits), limit_address))
             .layer(CatchPanicLayer::custom(|_| Problem::panicked().into_response()))
             .layer(DefaultBodyLimit::max(config.limits.body_bytes)),
     )
-}
-
-/// The slots for requests that are handled at the same time, and how long each may take.
-#[derive(Clone)]
-pub(crate) struct RequestLimits {
-    slots: Arc<Semaphore>,
-    timeout: Duration,
-}
-
-impl RequestLimits {
-    pub(crate) fn new(config: &Config) -> Self {
-        let limits = &config.limits;
-        Self { slots: Arc::new(Semaphore::new(limits.concurrent_requests)), timeout: limits.request_timeout }
-    }
-}
-
-/// Rejects a request when all slots are taken, and ends one that takes too long.
-pub(crate) async fn limit(State(limits): State<RequestLimits>, request: Request, next: Next) -> Response {
-    let Ok(_slot) = limits.slots.try_acquire() else {
-        return Problem::unavailable("The server has too much to do right now.", 1).into_response();
-    };
-    match tokio::time::timeout(limits.timeout, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            let detail = format!("The request was not finished within {} s.", limits.timeout.as_secs());
-            Problem::unavailable(detail, 1).into_response()
-        }
-    }
 }
 
 /// Lets web pages of the configured origins call, with a token in a header; the API uses no cookies.

@@ -2,9 +2,11 @@
 
 pub mod app;
 pub mod auth;
+mod client_address;
 pub mod config;
 pub mod extract;
 mod layers;
+mod limit;
 pub mod logging;
 pub mod metrics;
 pub mod models;

@@ -9,16 +9,17 @@ use std::{
 };
 
 use aws_config::BehaviorVersion;
+use axum::body::Body;
 use backend::{
     App, Config, logging,
-    server::{serve, stop_signal},
+    server::{bind, serve, stop_signal},
     services,
 };
 use clap::{Parser, Subcommand};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-};
+use http::{Request, StatusCode, header};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 use tracing::info;
 
 /// A request makes hundreds of small allocations, most of them in the AWS SDK; with the system's allocator they take a fifth of
@@ -89,8 +90,7 @@ fn main() -> ExitCode {
 async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     logging::start(&config.log_filter, config.log_format);
     let address = config.bind_address;
-    let listener =
-        TcpListener::bind(address).await.map_err(|error| format!("BIND_ADDRESS {address}: {error}"))?;
+    let listener = bind(address).await.map_err(|error| format!("BIND_ADDRESS {address}: {error}"))?;
     let aws = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
     let dynamodb = aws_sdk_dynamodb::Client::from_conf(services::dynamodb::client_config(&aws).build());
     let has_endpoint = |name| std::env::var(name).is_ok_and(|value| !value.is_empty());
@@ -99,7 +99,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let limits = config.limits.clone();
     let metrics_listener = match config.metrics_address {
         Some(address) => {
-            let bound = TcpListener::bind(address).await;
+            let bound = bind(address).await;
             Some(bound.map_err(|error| format!("METRICS_ADDRESS {address}: {error}"))?)
         }
         None => None,
@@ -130,19 +130,23 @@ async fn check_health(mut address: SocketAddr) -> Result<(), Box<dyn Error>> {
             [0, 0, 0, 0, 0, 0, 0, 1].into()
         });
     }
-    let answer = tokio::time::timeout(HEALTHCHECK_TIMEOUT, status_line(address)).await;
-    match answer.map_err(|_| format!("{address} did not answer in {} s", HEALTHCHECK_TIMEOUT.as_secs()))?? {
-        line if line.starts_with("HTTP/1.1 200") => Ok(()),
-        line => Err(format!("{address} answered: {line}").into()),
+    match tokio::time::timeout(HEALTHCHECK_TIMEOUT, health_status(address)).await {
+        Ok(Ok(StatusCode::OK)) => Ok(()),
+        Ok(Ok(status)) => Err(format!("{address} answered: {status}").into()),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(format!("{address} did not answer in {} s", HEALTHCHECK_TIMEOUT.as_secs()).into()),
     }
 }
 
-async fn status_line(address: SocketAddr) -> io::Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
-    let mut answer = Vec::new();
-    stream.take(4096).read_to_end(&mut answer).await?;
-    Ok(String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned())
+async fn health_status(address: SocketAddr) -> Result<StatusCode, Box<dyn Error>> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let request =
+        Request::get("/health/live").header(header::HOST, address.to_string()).body(Body::empty())?;
+    tokio::select! {
+        response = sender.send_request(request) => Ok(response?.status()),
+        result = connection => Err(result.err().map_or("the connection was closed".into(), Into::into)),
+    }
 }
 
 fn say(text: &str) -> ExitCode {

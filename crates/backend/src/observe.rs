@@ -61,6 +61,11 @@ impl RequestContext {
         self.0.caller.get_or_init(|| token.clone());
     }
 
+    /// Whether the request came with a valid token.
+    pub fn has_caller(&self) -> bool {
+        self.0.caller.get().is_some()
+    }
+
     /// Says where the caller stands.
     pub fn set_rate_limit(&self, limit: RateLimit) {
         self.0.rate_limit.get_or_init(|| limit);

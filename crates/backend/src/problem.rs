@@ -48,6 +48,8 @@ pub enum Kind {
     IdempotencyKeyInFlight,
     /// The item has as many attachments as it may have.
     TooManyAttachments,
+    /// The caller has as many requests running as it may have at once.
+    TooManyConcurrentRequests,
 }
 
 /// One mistake in a request.
@@ -97,6 +99,7 @@ impl Kind {
             Self::IdempotencyKeyReused => "/problems/idempotency-key-reused",
             Self::IdempotencyKeyInFlight => "/problems/idempotency-key-in-flight",
             Self::TooManyAttachments => "/problems/too-many-attachments",
+            Self::TooManyConcurrentRequests => "/problems/too-many-concurrent-requests",
         }
     }
 
@@ -108,6 +111,7 @@ impl Kind {
             Self::VersionRequired => "The version to be changed must be named",
             Self::IdempotencyKeyReused => "The idempotency key belongs to another request",
             Self::IdempotencyKeyInFlight => "The first request with this idempotency key is still running",
+            Self::TooManyConcurrentRequests => "Too many requests at once",
             Self::TooManyAttachments => "The item has all the attachments it may have",
         }
     }

@@ -1,6 +1,7 @@
-//! How many requests one caller may make.
+//! How many requests one caller, or one address, may make in a minute.
 
 use std::{
+    hash::Hash,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -8,35 +9,53 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use quick_cache::sync::Cache;
 
 use crate::{models::owner::Owner, problem::Problem};
 
-/// As many callers as are remembered; one that is forgotten starts anew. 100 000 of them take some 15 MB.
+/// How many callers are remembered; one that is forgotten starts anew. 100 000 of them take about 15 MB.
 const CALLERS: usize = 100_000;
 
-/// A token bucket for each caller (GCRA): a minute's worth at once, refilled evenly.
+/// Items on a page that cost as much as one request.
+const ITEMS_PER_UNIT: u32 = 20;
+
+/// A token bucket for each key (GCRA): a minute's worth at once, refilled evenly.
 ///
 /// Each server counts for itself. Behind a balancer with `n` of them a caller has up to `n` times as much.
-#[derive(Clone)]
-pub struct RateLimiter(Option<Arc<Buckets>>);
+pub struct RateLimiter<K = Owner>(Option<Arc<Buckets<K>>>);
 
-struct Buckets {
-    per_minute: u32,
-    started: Instant,
-    /// For each caller the time, in nanoseconds since `started`, at which their bucket is full again.
-    full_at: Cache<Owner, Arc<AtomicU64>>,
+impl<K> Clone for RateLimiter<K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
 }
 
-/// What the limiter says of one request.
+struct Buckets<K> {
+    per_minute: u32,
+    started: Instant,
+    /// For each key the time, in nanoseconds since `started`, at which their bucket is full again.
+    full_at: Cache<K, Arc<AtomicU64>>,
+}
+
+/// Returns what a request costs: 2 for a write; for a list 1 for every 20 items of the page that it asks for; else 1.
+pub fn cost(method: &Method, query: Option<&str>) -> u32 {
+    if !method.is_safe() {
+        return 2;
+    }
+    let mut pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let limit = pairs.find(|(name, _)| name == "limit").and_then(|(_, limit)| limit.parse().ok());
+    limit.unwrap_or(1_u32).div_ceil(ITEMS_PER_UNIT)
+}
+
+/// The limiter's decision on one request.
 #[derive(Debug, Clone, Copy)]
 pub enum Permit {
     /// There is no limit.
     Unlimited,
-    /// It may go on.
+    /// The request may proceed.
     Granted(RateLimit),
-    /// It is one too many; the next one may come after this time.
+    /// The limit is exhausted; the request can be repeated after this time.
     Refused(RateLimit, Duration),
 }
 
@@ -51,36 +70,38 @@ pub struct RateLimit {
     pub reset_seconds: u64,
 }
 
-impl RateLimiter {
-    /// A limiter; 0 means no limit.
+impl<K: Clone + Eq + Hash> RateLimiter<K> {
+    /// Creates a limiter; 0 means no limit.
     pub fn new(per_minute: u32) -> Self {
         let buckets = Buckets { per_minute, started: Instant::now(), full_at: Cache::new(CALLERS) };
         Self((per_minute > 0).then(|| Arc::new(buckets)))
     }
 
-    /// Counts a request of this caller.
-    pub fn check(&self, owner: &Owner) -> Permit {
+    /// Charges `cost` units to this key, if it has them.
+    pub fn check(&self, key: &K, cost: u32) -> Permit {
         match &self.0 {
             None => Permit::Unlimited,
-            Some(buckets) => buckets.check(owner, buckets.started.elapsed()),
+            Some(buckets) => buckets.check(key, cost, buckets.started.elapsed()),
         }
     }
 }
 
-impl Buckets {
-    fn check(&self, owner: &Owner, now: Duration) -> Permit {
-        let full_at = match self.full_at.get(owner) {
+impl<K: Clone + Eq + Hash> Buckets<K> {
+    fn check(&self, key: &K, cost: u32, now: Duration) -> Permit {
+        let full_at = match self.full_at.get(key) {
             Some(full_at) => full_at,
             None => {
                 let fresh = || Ok::<_, std::convert::Infallible>(Arc::default());
-                self.full_at.get_or_insert_with(owner, fresh).unwrap_or_else(|never| match never {})
+                self.full_at.get_or_insert_with(key, fresh).unwrap_or_else(|never| match never {})
             }
         };
         const MINUTE: u64 = 60 * 1_000_000_000;
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let step = MINUTE / u64::from(self.per_minute);
+        // A cost above the whole bucket would never be granted.
+        let price = step * u64::from(cost.clamp(1, self.per_minute));
         let taken = full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
-            let next = full_at.max(now) + step;
+            let next = full_at.max(now) + price;
             (next - now <= MINUTE).then_some(next)
         });
         let limit = |debt: u64| RateLimit {
@@ -89,10 +110,10 @@ impl Buckets {
             reset_seconds: debt.div_ceil(1_000_000_000),
         };
         match taken {
-            Ok(before) => Permit::Granted(limit(before.max(now) + step - now)),
+            Ok(before) => Permit::Granted(limit(before.max(now) + price - now)),
             Err(full_at) => {
                 let debt = full_at - now;
-                Permit::Refused(limit(debt), Duration::from_nanos(debt + step - MINUTE))
+                Permit::Refused(limit(debt), Duration::from_nanos(debt + price - MINUTE))
             }
         }
     }
@@ -107,7 +128,7 @@ impl Permit {
         }
     }
 
-    /// Nothing, or a 429 that says when to come back.
+    /// Returns 429 with the time to wait if the request was refused.
     ///
     /// # Errors
     ///
@@ -132,10 +153,10 @@ mod tests {
     }
 
     #[test]
-    fn a_minutes_worth_at_once_and_then_evenly() {
+    fn bucket_holds_one_minute_and_refills_evenly() {
         let buckets = Buckets { per_minute: 3, started: Instant::now(), full_at: Cache::new(10) };
         let (alice, bob) = (Owner::user("p", "alice"), Owner::user("p", "bob"));
-        let check = |owner, seconds| buckets.check(owner, Duration::from_secs(seconds));
+        let check = |owner, seconds| buckets.check(owner, 1, Duration::from_secs(seconds));
         assert_eq!(remaining(check(&alice, 0)), Some(2));
         assert_eq!(remaining(check(&alice, 0)), Some(1));
         assert_eq!(remaining(check(&alice, 0)), Some(0));
@@ -147,7 +168,27 @@ mod tests {
     }
 
     #[test]
-    fn zero_is_no_limit() {
-        assert!(matches!(RateLimiter::new(0).check(&Owner::user("p", "alice")), Permit::Unlimited));
+    fn zero_means_no_limit() {
+        assert!(matches!(RateLimiter::new(0).check(&Owner::user("p", "alice"), 1), Permit::Unlimited));
+    }
+
+    #[test]
+    fn requests_are_charged_by_cost() {
+        let buckets = Buckets { per_minute: 6, started: Instant::now(), full_at: Cache::new(10) };
+        let alice = Owner::user("p", "alice");
+        let check = |cost, seconds| buckets.check(&alice, cost, Duration::from_secs(seconds));
+        assert_eq!(remaining(check(5, 0)), Some(1));
+        assert!(matches!(check(2, 0), Permit::Refused(_, wait) if wait == Duration::from_secs(10)));
+        assert_eq!(remaining(check(1, 0)), Some(0));
+        assert_eq!(remaining(check(100, 3600)), Some(0), "a cost above the bucket takes all of it");
+    }
+
+    #[test]
+    fn writes_and_long_pages_cost_more() {
+        assert_eq!(cost(&Method::GET, None), 1);
+        assert_eq!(cost(&Method::GET, Some("limit=20")), 1);
+        assert_eq!(cost(&Method::GET, Some("cursor=x&limit=100")), 5);
+        assert_eq!(cost(&Method::GET, Some("limit=nonsense")), 1);
+        assert_eq!(cost(&Method::DELETE, None), 2);
     }
 }

@@ -5,8 +5,8 @@ use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    App,
-    layers::{self, RequestLimits},
+    App, layers,
+    limit::{RequestLimits, limit_request},
     openapi::{self, page, secure},
     routes::{admin, attachments, fallback, health, items, metadata, metrics, users},
 };
@@ -14,7 +14,8 @@ use crate::{
 /// All routes of the application with all layers.
 pub fn router(app: &App) -> Router {
     let config = app.config();
-    let limits = middleware::from_fn_with_state(RequestLimits::new(config), layers::limit);
+    let limits =
+        middleware::from_fn_with_state((app.clone(), RequestLimits::new(&config.limits)), limit_request);
     // Health checks take no slot: a busy server is not a dead one.
     let (routes, mut document) =
         api(config.cognito.require_scopes).layer(limits).merge(health_checks()).split_for_parts();

@@ -59,7 +59,8 @@ impl From<StoreError> for Problem {
                 unavailable("The server has too much to do right now.").cause(error)
             }
             StoreError::Contended { .. } => {
-                unavailable("Another request changes the same thing right now.").cause(error)
+                let detail = "Another request is changing the same resource. Repeat this one in a second.";
+                Self::new(StatusCode::CONFLICT, detail).retry_after(1).cause(error)
             }
             StoreError::Unavailable { .. } => {
                 unavailable("The data cannot be reached right now.").cause(error)

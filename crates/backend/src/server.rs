@@ -1,6 +1,13 @@
-//! Serving: connections with limits, and stopping without losing a request.
+//! Serves HTTP/1.1 within limits, and stops without losing a request.
+//!
+//! [`bind`] opens a listener; [`serve`] accepts on it until it is told to stop, drains, and returns.
 
-use std::{io, sync::Arc, time::Duration};
+mod addresses;
+mod connection;
+mod listener;
+mod stream;
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -9,40 +16,49 @@ use axum::{
     response::Response,
 };
 use http::{HeaderValue, header};
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
-};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
-    task::JoinSet,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tokio_io_timeout::TimeoutStream;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
+pub use self::addresses::AddressBlock;
+use self::{addresses::Addresses, connection::Connection, stream::Buffers};
 use crate::config::Limits;
 
-/// About the largest head of a request, by whole reads: a 16 KiB token, and three times as much for all else. Then 431.
-const MAX_HEAD_BYTES: usize = 64 * 1024; // 64 KiB
-
-/// How long a client may leave an answer unread before its connection is closed.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long a listener rests after it could not accept, usually for want of file descriptors.
+/// How long a listener waits after a failed `accept` (usually EMFILE).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long connections that are in use are asked, with the answer to their next request, to go elsewhere. Idle ones are
-/// closed after it: at once, a request that is just on its way would be lost.
+/// How long connections are still accepted and served one request each after the stop signal. Handshakes that are under way
+/// and requests that are just being sent on open connections arrive within it.
 const DRAIN: Duration = Duration::from_millis(250);
 
-/// Serves `router` on all `listeners` until `stop` is done; then accepts nothing more, lets running requests finish for
-/// `limits.shutdown_timeout`, and returns.
+/// Connections beyond `MAX_CONNECTIONS` that are accepted nevertheless, so that health checks are answered; see [`Overflow`].
+const RESERVED_CONNECTIONS: usize = 64;
+
+/// The address at the other end of a request's connection: a client or a proxy. An extension of every request.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+/// Marks a request on a connection beyond `MAX_CONNECTIONS`. Only health checks are answered there.
+#[derive(Debug, Clone, Copy)]
+pub struct Overflow;
+
+/// Opens a listener.
 ///
-/// A client that is slow to send a request's head is cut off after `limits.header_timeout`, as is one that stays idle; one that
-/// does not read its answers, after 10 s. More than `limits.connections` wait to be accepted.
+/// # Errors
+///
+/// I/O errors of the socket, such as an address in use.
+pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+/// Serves `router` on all `listeners` until `stop` completes, then drains and returns.
+///
+/// A connection is closed if its client takes longer than `limits.header_timeout` to send a request's head (idle time
+/// included), or does not read an answer for `limits.write_timeout`. Every connection that was established before the
+/// listener closed is served one request. After `limits.shutdown_timeout` the rest is cut off.
 ///
 /// # Errors
 ///
@@ -53,101 +69,123 @@ pub async fn serve(
     limits: &Limits,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let slots = Arc::new(Semaphore::new(limits.connections));
-    let (stopping, stopped) = watch::channel(false);
-    let mut accepting = JoinSet::new();
-    let router = router.layer(middleware::from_fn_with_state(stopped.clone(), close_when_stopping));
+    let stopping = CancellationToken::new();
+    let router = router.layer(middleware::from_fn_with_state(stopping.clone(), close_when_stopping));
+    let server = Arc::new(Server {
+        router,
+        limits: limits.clone(),
+        slots: Arc::new(Semaphore::new(limits.connections)),
+        reserve: Arc::new(Semaphore::new(RESERVED_CONNECTIONS)),
+        addresses: Addresses::new(limits.connections_per_address),
+        buffers: Buffers::default(),
+        stopping,
+        draining: CancellationToken::new(),
+        cut: CancellationToken::new(),
+        connections: TaskTracker::new(),
+    });
+    let accepting = TaskTracker::new();
     for listener in listeners {
         debug!(address = %listener.local_addr()?, "listening");
-        let connections = Connections {
-            router: router.clone(),
-            slots: slots.clone(),
-            header_timeout: limits.header_timeout,
-            shutdown_timeout: limits.shutdown_timeout,
-        };
-        accepting.spawn(connections.accept(listener, stopped.clone()));
+        accepting.spawn(server.clone().accept(listener));
     }
     stop.await;
-    stopping.send_replace(true);
-    while accepting.join_next().await.is_some() {}
+    server.stopping.cancel();
+    accepting.close();
+    accepting.wait().await;
+    server.drain().await;
     Ok(())
 }
 
-/// The last answer on a connection says so (RFC 9112 §9.6).
+/// Announces the last answer on a connection (RFC 9112, section 9.6).
 async fn close_when_stopping(
-    State(stopped): State<watch::Receiver<bool>>,
+    State(stopping): State<CancellationToken>,
     request: Request,
     next: Next,
 ) -> Response {
     let mut response = next.run(request).await;
-    if *stopped.borrow() {
+    if stopping.is_cancelled() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
 
-struct Connections {
+/// What all connections of a server share.
+struct Server {
     router: Router,
+    limits: Limits,
     slots: Arc<Semaphore>,
-    header_timeout: Duration,
-    shutdown_timeout: Duration,
+    reserve: Arc<Semaphore>,
+    addresses: Addresses,
+    buffers: Buffers,
+    /// From here on every answer is the last one on its connection.
+    stopping: CancellationToken,
+    /// From here on connections without a request are closed.
+    draining: CancellationToken,
+    /// Cuts off what did not finish in time.
+    cut: CancellationToken,
+    connections: TaskTracker,
 }
 
-impl Connections {
-    async fn accept(self, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
-        let graceful = GracefulShutdown::new();
+/// The place of a connection among all others.
+enum Slot {
+    Regular(#[expect(dead_code, reason = "held until the connection ends")] OwnedSemaphorePermit),
+    Overflow(#[expect(dead_code, reason = "held until the connection ends")] OwnedSemaphorePermit),
+    /// Established before the listener closed, accepted after the stop signal.
+    Last,
+}
+
+impl Server {
+    async fn accept(self: Arc<Self>, listener: TcpListener) {
         loop {
             let accepted = tokio::select! {
                 accepted = self.next(&listener) => accepted,
-                _ = stopped.wait_for(|stopped| *stopped) => break,
+                () = self.stopping.cancelled() => break,
             };
             match accepted {
-                Ok((stream, slot)) => self.handle(stream, slot, &graceful),
+                Ok((stream, peer, slot)) => self.admit(stream, peer, slot),
                 Err(error) => {
                     warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
-        drop(listener);
-        tokio::time::sleep(DRAIN).await;
-        if tokio::time::timeout(self.shutdown_timeout, graceful.shutdown()).await.is_err() {
+        let serve_last = |stream, peer| self.spawn(Connection::new(stream, peer, Slot::Last, None));
+        listener::close(listener, DRAIN, serve_last).await;
+    }
+
+    async fn next(&self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr, Slot)> {
+        let slot = match self.slots.clone().try_acquire_owned() {
+            Ok(permit) => Slot::Regular(permit),
+            Err(_) => tokio::select! {
+                biased;
+                permit = self.slots.clone().acquire_owned() => Slot::Regular(permit.map_err(io::Error::other)?),
+                permit = self.reserve.clone().acquire_owned() => Slot::Overflow(permit.map_err(io::Error::other)?),
+            },
+        };
+        let (stream, peer) = listener.accept().await?;
+        Ok((stream, peer, slot))
+    }
+
+    /// Serves the connection, or resets it if its address has too many.
+    fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, slot: Slot) {
+        match self.addresses.enter(peer.ip()) {
+            Some(entry) => self.spawn(Connection::new(stream, peer, slot, Some(entry))),
+            None => stream::reset(&stream),
+        }
+    }
+
+    fn spawn(self: &Arc<Self>, connection: Connection) {
+        self.connections.spawn(connection.run(self.clone()));
+    }
+
+    async fn drain(&self) {
+        self.draining.cancel();
+        self.connections.close();
+        if tokio::time::timeout(self.limits.shutdown_timeout, self.connections.wait()).await.is_err() {
             warn!("some requests did not finish in time and were cut off");
+            self.cut.cancel();
+            self.connections.wait().await;
         }
-    }
-
-    async fn next(
-        &self,
-        listener: &TcpListener,
-    ) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-        let slot = self.slots.clone().acquire_owned().await.map_err(io::Error::other)?;
-        let (stream, _) = listener.accept().await?;
-        Ok((stream, slot))
-    }
-
-    fn handle(
-        &self,
-        stream: TcpStream,
-        slot: tokio::sync::OwnedSemaphorePermit,
-        graceful: &GracefulShutdown,
-    ) {
-        if let Err(error) = stream.set_nodelay(true) {
-            debug!(%error, "a connection was gone at once");
-        }
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(WRITE_TIMEOUT));
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.header_timeout)
-            .max_buf_size(MAX_HEAD_BYTES)
-            .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(self.router.clone()));
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                debug!(%error, "a connection ended early");
-            }
-            drop(slot);
-        });
     }
 }
 
@@ -155,7 +193,7 @@ impl Connections {
 ///
 /// # Errors
 ///
-/// If the signals cannot be listened to.
+/// If the signal handlers cannot be installed.
 pub async fn stop_signal() -> io::Result<()> {
     #[cfg(unix)]
     {

@@ -13,6 +13,7 @@ mod attachments;
 mod auth;
 mod faults;
 mod health;
+mod hostile;
 mod items;
 mod openapi;
 mod operation;

@@ -8,14 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::support::{Server, free_address, run};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
-
-use crate::support::{Server, free_address, run};
 
 const NECESSARY: [(&str, &str); 3] = [
     ("COGNITO_USER_POOL_ID", "eu-west-1_AbCdEfGhI"),
@@ -60,43 +55,6 @@ async fn a_container_can_ask_for_its_health() {
     };
     assert_eq!(check(address), Some(0));
     assert_eq!(check(free_address()), Some(1));
-}
-
-#[tokio::test]
-async fn a_slow_client_holds_nothing() {
-    let server = Server::start(&[("HEADER_TIMEOUT_SECONDS", "1"), ("REQUEST_TIMEOUT_SECONDS", "1")]).await;
-    let address = server.url.trim_start_matches("http://").to_owned();
-    let token = server.token("alice");
-    let half_a_body = format!(
-        "POST /items HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
-         content-length: 100\r\n\r\n{{"
-    );
-    for (sent, answer) in
-        [("GET /health/live HTTP/1.1\r\nhost:", ""), ("", ""), (&half_a_body, "HTTP/1.1 503")]
-    {
-        let started = Instant::now();
-        let mut stream = TcpStream::connect(&address).await.unwrap();
-        stream.write_all(sent.as_bytes()).await.unwrap();
-        let mut received = String::new();
-        let closed = tokio::time::timeout(Duration::from_secs(5), stream.read_to_string(&mut received)).await;
-        assert!(closed.is_ok(), "still open after {:?}: {sent}", started.elapsed());
-        assert!(received.starts_with(answer), "{received}");
-    }
-}
-
-#[tokio::test]
-async fn a_client_that_reads_nothing_is_cut_off() {
-    let server = Server::start(&[("RATE_LIMIT_PER_MINUTE", "0"), ("HEADER_TIMEOUT_SECONDS", "60")]).await;
-    let mut stream = TcpStream::connect(server.url.trim_start_matches("http://")).await.unwrap();
-    // The page's script is half a megabyte: many times over it is more than the buffers on the way hold.
-    let requests = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: x\r\n\r\n".repeat(100);
-    stream.write_all(requests.as_bytes()).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(12)).await; // Longer than an answer may stay unread.
-    let mut received = Vec::new();
-    let end = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut received)).await;
-    assert!(end.is_ok(), "the connection is still open");
-    let answers = String::from_utf8_lossy(&received).matches("HTTP/1.1 200 OK").count();
-    assert!(answers < 100, "all was sent");
 }
 
 #[tokio::test]

@@ -40,6 +40,9 @@ pub enum Deleted {
     Stale,
 }
 
+/// The text on a page. A client that does not read its answer makes the server keep it.
+const PAGE_BYTES: usize = 64 * 1024; // 64 KiB
+
 /// Items in order, and whether there are more behind them.
 #[derive(Debug)]
 pub struct Page {
@@ -94,7 +97,7 @@ impl Store {
 
     /// Up to `limit` items after `cursor`, newest first: one `Query`.
     ///
-    /// A page can be shorter than `limit` although more follow, as DynamoDB reads at most 1 MB at once.
+    /// A page can be shorter than `limit` although more follow, because of its size.
     ///
     /// # Errors
     ///
@@ -249,9 +252,22 @@ fn page(output: QueryOutput, limit: usize) -> Result<Page, StoreError> {
     let mut rows = output.items.unwrap_or_default();
     let has_more = rows.len() > limit || output.last_evaluated_key.is_some();
     rows.truncate(limit);
-    let items = rows.into_iter().map(|row| read(row_id(&row)?, row)).collect::<Result<Vec<_>, _>>()?;
+    let mut items = rows.into_iter().map(|row| read(row_id(&row)?, row)).collect::<Result<Vec<_>, _>>()?;
+    let length = fitting(&items);
+    let has_more = has_more || length < items.len();
+    items.truncate(length);
     let next = items.last().filter(|_| has_more).map(|last| Cursor(last.id));
     Ok(Page { items, next })
+}
+
+/// How many of the items fit on a page; at least one.
+fn fitting(items: &[Item]) -> usize {
+    let bytes = |item: &Item| item.title.len() + item.description.as_ref().map_or(0, |text| text.len());
+    let ends = items.iter().scan(0, |end, item| {
+        *end += bytes(item);
+        Some(*end)
+    });
+    ends.take_while(|end| *end <= PAGE_BYTES).count().max(1)
 }
 
 fn row_id(row: &Row) -> Result<ItemId, StoreError> {

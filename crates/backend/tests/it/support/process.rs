@@ -82,6 +82,22 @@ impl Server {
         self.pool.user(name).scope("items/read").scope("items/write").access_token()
     }
 
+    /// Its address and port.
+    pub(crate) fn address(&self) -> String {
+        self.url.trim_start_matches("http://").to_owned()
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new()
+    }
+
+    /// The memory of the process, as Linux counts it.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// From here on, its DynamoDB answers nothing.
     pub(crate) async fn stop_dynamodb(&mut self) {
         if let Some(dynamodb) = self.dynamodb.take() {
