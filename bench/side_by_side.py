@@ -236,6 +236,8 @@ def start_backend(options, environment):
         "BIND_ADDRESS": f"127.0.0.1:{port}",
         "METRICS_ADDRESS": f"127.0.0.1:{metrics_port}",
         "RATE_LIMIT_PER_MINUTE": "0",
+        "CONCURRENT_REQUESTS_PER_CALLER": "1000",
+        "MAX_CONNECTIONS_PER_ADDRESS": "0",
         "RUST_LOG": options.log,
     }
 

@@ -11,6 +11,8 @@ pub mod users;
 
 use std::borrow::Cow;
 
+use http::StatusCode;
+
 use crate::{
     problem::{FieldError, Problem},
     services::{dynamodb::StoreError, s3::BucketError},

@@ -13,11 +13,8 @@ use tracing::debug;
 use super::{
     Overflow, Peer, Server, Slot,
     addresses::Entry,
-    stream::{Activity, ClientStream},
+    stream::{Activity, ClientStream, MAX_HEAD_BYTES},
 };
-
-/// The largest head of a request, counted in whole reads: a token of 16 KiB and as much for everything else. Then 431.
-const MAX_HEAD_BYTES: usize = 32 * 1024; // 32 KiB
 
 /// How long a connection without a request may stay open when the server drains, or when it is one beyond the limit.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(1);

@@ -29,6 +29,9 @@ const SEND_BUFFER_BYTES: usize = 32 * 1024; // 32 KiB
 #[cfg(target_os = "linux")]
 const UNSENT_BYTES: u32 = 8 * 1024; // 8 KiB
 
+/// The largest head of a request: a token of 16 KiB and as much for everything else. Then 431.
+pub(super) const MAX_HEAD_BYTES: usize = 32 * 1024; // 32 KiB
+
 /// The part of a head that every connection may send. Longer ones share [`LARGE_HEADS`].
 const SMALL_HEAD_BYTES: usize = 8 * 1024; // 8 KiB
 
@@ -144,9 +147,14 @@ impl ClientStream {
         }
     }
 
+    /// How much more may be read of a large head. hyper rejects it once its buffer holds [`MAX_HEAD_BYTES`].
+    fn head_bytes_left(&self) -> Option<usize> {
+        let is_large = self.head_bytes >= SMALL_HEAD_BYTES && !self.activity.busy.load(Ordering::Relaxed);
+        MAX_HEAD_BYTES.checked_sub(self.head_bytes).filter(|left| is_large && *left > 0)
+    }
+
     /// Counts bytes of an unfinished head.
     fn count_head(&mut self, read: usize) -> io::Result<()> {
-        self.follow_request();
         if self.activity.busy.load(Ordering::Relaxed) {
             return Ok(());
         }
@@ -241,8 +249,17 @@ impl AsyncRead for ClientStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.follow_request();
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        match self.head_bytes_left() {
+            Some(left) if left < buf.remaining() => {
+                let mut part = ReadBuf::new(buf.initialize_unfilled_to(left));
+                ready!(Pin::new(&mut self.stream).poll_read(cx, &mut part))?;
+                let read = part.filled().len();
+                buf.advance(read);
+            }
+            _ => ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?,
+        }
         Poll::Ready(self.count_head(buf.filled().len() - before))
     }
 }

@@ -262,7 +262,9 @@ fn page(output: QueryOutput, limit: usize) -> Result<Page, StoreError> {
 
 /// How many of the items fit on a page; at least one.
 fn fitting(items: &[Item]) -> usize {
-    let bytes = |item: &Item| item.title.len() + item.description.as_ref().map_or(0, |text| text.len());
+    let bytes = |item: &Item| {
+        item.title.as_str().len() + item.description.as_ref().map_or(0, |text| text.as_str().len())
+    };
     let ends = items.iter().scan(0, |end, item| {
         *end += bytes(item);
         Some(*end)
