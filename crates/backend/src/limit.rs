@@ -86,20 +86,22 @@ pub(crate) async fn limit_request(
     }
 }
 
-async fn run(app: &App, limits: &Shared, mut request: Request, next: Next) -> Result<Response, Problem> {
+async fn run(app: &App, limits: &Shared, request: Request, next: Next) -> Result<Response, Problem> {
     let deadline = Instant::now() + limits.request_timeout;
-    let mut share = None;
-    let mut body_memory = None;
+    let (mut share, mut body_memory) = (None, None);
+    let (mut parts, mut body) = request.into_parts();
     // Whoever has no valid token is rejected by the handler, which does not read the body.
-    if let Ok(Ok(token)) = timeout_at(deadline, app.verifier().authenticate(request.headers())).await {
-        if let Some(context) = request.extensions().get::<RequestContext>() {
+    let authentication = app.resource_server().authenticate_request(&mut parts);
+    if let Ok(Ok(token)) = timeout_at(deadline, authentication).await {
+        if let Some(context) = parts.extensions.get::<RequestContext>() {
             context.set_caller(&token);
         }
         share = Some(limits.shares.take(&Owner::of(&token))?);
-        if !request.body().is_end_stream() {
-            (request, body_memory) = with_body(limits, request, deadline).await?;
+        if !body.is_end_stream() {
+            (body, body_memory) = collect(limits, body, deadline).await?;
         }
     }
+    let request = Request::from_parts(parts, body);
     let slot = limits.slots.try_acquire();
     let slot = slot.map_err(|_| Problem::unavailable("The server has too much to do right now.", 1))?;
     let response = tokio::time::timeout(limits.request_timeout, next.run(request)).await.map_err(|_| {
@@ -111,12 +113,11 @@ async fn run(app: &App, limits: &Shared, mut request: Request, next: Next) -> Re
 }
 
 /// Collects the body before anything scarce is taken for the request.
-async fn with_body(
+async fn collect(
     limits: &Shared,
-    request: Request,
+    body: Body,
     deadline: Instant,
-) -> Result<(Request, Option<OwnedSemaphorePermit>), Problem> {
-    let (parts, body) = request.into_parts();
+) -> Result<(Body, Option<OwnedSemaphorePermit>), Problem> {
     let length = body.size_hint().exact();
     if length.is_some_and(|length| length > limits.body_bytes as u64) {
         return Err(too_large());
@@ -124,7 +125,7 @@ async fn with_body(
     let memory = body_memory(limits, length, deadline).await?;
     let collected = timeout_at(deadline, Limited::new(body, limits.body_bytes).collect()).await;
     let bytes: Bytes = collected.map_err(|_| too_slow())?.map_err(incomplete)?.to_bytes();
-    Ok((Request::from_parts(parts, Body::from(bytes)), memory))
+    Ok((Body::from(bytes), memory))
 }
 
 async fn body_memory(

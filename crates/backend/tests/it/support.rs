@@ -263,6 +263,7 @@ pub(crate) fn config(pool: &TestPool, variables: Variables<'_>) -> Config {
         ("DYNAMODB_TABLE_NAME", TABLE),
         ("S3_BUCKET_NAME", BUCKET),
         ("RATE_LIMIT_PER_MINUTE", "0"),
+        ("CONCURRENT_REQUESTS_PER_CALLER", "1000"),
     ];
     let lookup = |name: &str| {
         let mut all = variables.iter().chain(&defaults);
