@@ -137,7 +137,7 @@ async fn health_check_is_answered_when_all_connections_are_taken() {
     for _ in 0..8 {
         held.push(send(&server, live).await);
     }
-    let mut stream = send(&server, &format!("{live}\r\n")).await;
+    let mut stream = send(&server, &format!("{live}connection: close\r\n\r\n")).await;
     let mut answer = String::new();
     tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
