@@ -7,6 +7,7 @@ use cognito_auth::{BuildError, ResourceServer, Verifier};
 
 use crate::{
     Config,
+    domain::{Attachments, Items, Profiles},
     metrics::Metrics,
     rate_limit::RateLimiter,
     readiness::Readiness,
@@ -21,7 +22,9 @@ struct Shared {
     config: Config,
     resource_server: ResourceServer,
     store: Store,
-    bucket: Option<Bucket>,
+    items: Items,
+    attachments: Attachments,
+    profiles: Profiles,
     rate_limiter: RateLimiter,
     metrics: Metrics,
     readiness: Readiness,
@@ -61,11 +64,16 @@ impl App {
         let rate_limiter = RateLimiter::new(config.limits.requests_per_minute);
         let readiness = Readiness::new(verifier.clone(), store.clone());
         let resource_server = resource_server(&config, verifier)?;
+        let items = Items::new(store.clone(), bucket.clone());
+        let attachments = Attachments::new(store.clone(), bucket, config.attachments.clone());
+        let profiles = Profiles::new(store.clone());
         Ok(Self(Arc::new(Shared {
             config,
             resource_server,
             store,
-            bucket,
+            items,
+            attachments,
+            profiles,
             rate_limiter,
             metrics,
             readiness,
@@ -92,13 +100,23 @@ impl App {
         &self.0.store
     }
 
-    /// The bucket with the attachments, if there is one.
-    pub fn bucket(&self) -> Option<&Bucket> {
-        self.0.bucket.as_ref()
+    /// The items of every owner.
+    pub fn items(&self) -> &Items {
+        &self.0.items
+    }
+
+    /// The attachments of every owner's items.
+    pub fn attachments(&self) -> &Attachments {
+        &self.0.attachments
+    }
+
+    /// The profile of every owner.
+    pub fn profiles(&self) -> &Profiles {
+        &self.0.profiles
     }
 
     /// The rate limit of each caller.
-    pub fn rate_limiter(&self) -> &RateLimiter {
+    pub(crate) fn rate_limiter(&self) -> &RateLimiter {
         &self.0.rate_limiter
     }
 
@@ -108,7 +126,7 @@ impl App {
     }
 
     /// The readiness check.
-    pub fn readiness(&self) -> &Readiness {
+    pub(crate) fn readiness(&self) -> &Readiness {
         &self.0.readiness
     }
 
@@ -126,9 +144,27 @@ impl FromRef<App> for ResourceServer {
     }
 }
 
-impl FromRef<App> for Store {
+impl FromRef<App> for Items {
     fn from_ref(app: &App) -> Self {
-        app.store().clone()
+        app.items().clone()
+    }
+}
+
+impl FromRef<App> for Attachments {
+    fn from_ref(app: &App) -> Self {
+        app.attachments().clone()
+    }
+}
+
+impl FromRef<App> for Profiles {
+    fn from_ref(app: &App) -> Self {
+        app.profiles().clone()
+    }
+}
+
+impl FromRef<App> for Readiness {
+    fn from_ref(app: &App) -> Self {
+        app.readiness().clone()
     }
 }
 

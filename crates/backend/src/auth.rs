@@ -1,7 +1,7 @@
-//! Who may do what in this application: its scopes, its groups, and the extractor that asks for them.
+//! The scopes and groups of this application, and the extractor that requires them.
 //!
-//! A handler that takes a [`Caller`] runs for nobody else. `Caller<ItemsRead>` asks for a scope, `Caller<InGroup<Admins>>`
-//! for a group, a tuple for all of its parts; without a parameter any valid access token will do.
+//! A handler that takes a [`Caller`] runs only for callers who fulfil its policy. `Caller<ItemsRead>` requires a scope,
+//! `Caller<InGroup<Admins>>` a group, a tuple all of its parts; `Caller` accepts any valid access token.
 
 use std::{marker::PhantomData, ops::Deref};
 
@@ -71,28 +71,46 @@ impl<P: Policy> FromRequestParts<App> for Caller<P> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        // Who calls is known, logged and counted before it is asked what they may do, so that refusals count, too.
-        let token = app.resource_server().authenticate_request(parts).await?;
-        let owner = Owner::of(&token);
-        let permit = app.rate_limiter().check(&owner, cost(&parts.method, parts.uri.query()));
-        if let Some(context) = parts.extensions.get::<RequestContext>() {
-            context.set_caller(&token);
-            if let Some(limit) = permit.limit() {
-                context.set_rate_limit(limit);
-            }
-        }
-        permit.into_result()?;
+        // The rate limit comes before the policy, so that rejected requests count, too.
+        let Admitted { token, owner } = admit(parts, app).await?;
         let authorized = app.resource_server().authorize::<P>(&token);
-        authorized.map_err(|refusal| {
-            let missing = refusal.unmet().iter().map(describe).collect::<Vec<_>>().join(", or ");
-            let detail = format!("{} Missing: {missing}.", refusal.detail());
-            Problem::from(refusal).detail(detail)
+        authorized.map_err(|rejection| {
+            let missing = rejection.unmet().iter().map(describe).collect::<Vec<_>>().join(", or ");
+            let detail = format!("{} Missing: {missing}.", rejection.detail());
+            Problem::from(rejection).detail(detail)
         })?;
         Ok(Self { token, owner, policy: PhantomData })
     }
 }
 
-/// One way to fulfil a policy, in words.
+/// The outcome of authentication and rate limit, kept in the request's extensions.
+#[derive(Clone)]
+struct Admitted {
+    token: AccessToken,
+    owner: Owner,
+}
+
+/// Authenticates the caller and charges their rate limit, once per request, however many extractors ask.
+async fn admit(parts: &mut Parts, app: &App) -> Result<Admitted, Problem> {
+    if let Some(admitted) = parts.extensions.get::<Admitted>() {
+        return Ok(admitted.clone());
+    }
+    let token = app.resource_server().authenticate_request(parts).await?;
+    let owner = Owner::of(&token);
+    let permit = app.rate_limiter().check(&owner, cost(&parts.method, parts.uri.query()));
+    if let Some(context) = parts.extensions.get::<RequestContext>() {
+        context.set_caller(&token);
+        if let Some(limit) = permit.limit() {
+            context.set_rate_limit(limit);
+        }
+    }
+    permit.into_result()?;
+    let admitted = Admitted { token, owner };
+    parts.extensions.insert(admitted.clone());
+    Ok(admitted)
+}
+
+/// Describes one way to fulfil a policy.
 pub(crate) fn describe(way: &Alternative) -> String {
     let scopes = way.scopes.iter().map(|scope| format!("the scope `{scope}`"));
     let groups = way.groups.iter().map(|group| format!("the group `{group}`"));

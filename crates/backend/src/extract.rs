@@ -19,19 +19,19 @@ use crate::problem::{FieldError, Kind, Problem};
 ///
 /// As an answer it is the JSON of its value. Refusals: another media type 415, too large 413, no JSON 400, JSON of another shape 422 with a pointer to the place.
 #[derive(Debug)]
-pub struct Json<T>(pub T);
+pub(crate) struct Json<T>(pub(crate) T);
 
 /// A JSON merge patch (RFC 7396): `application/merge-patch+json`, or `application/json` for clients that know no better.
 #[derive(Debug)]
-pub struct MergePatch<T>(pub T);
+pub(crate) struct MergePatch<T>(pub(crate) T);
 
 /// The path's parameters. One that does not parse names nothing, so the answer is 404 that says what an id looks like.
 #[derive(Debug)]
-pub struct Path<T>(pub T);
+pub(crate) struct Path<T>(pub(crate) T);
 
 /// The query's parameters; 422 names the wrong one.
 #[derive(Debug)]
-pub struct Query<T>(pub T);
+pub(crate) struct Query<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Problem;

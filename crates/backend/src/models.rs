@@ -2,6 +2,7 @@
 
 pub mod attachment;
 pub mod cursor;
+pub mod idempotency;
 pub mod item;
 pub mod owner;
 pub mod profile;

@@ -22,18 +22,18 @@ use uuid::Uuid;
 use crate::{metrics::Metrics, models::owner::Owner, problem::Problem, rate_limit::RateLimit};
 
 /// The header with the request's id, in both directions.
-pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What the log and the metrics need of the application.
 #[derive(Clone)]
-pub struct Observer {
+pub(crate) struct Observer {
     metrics: Metrics,
     key: Arc<hmac::Key>,
 }
 
 /// What the inner layers find out about a request, for the outermost one.
 #[derive(Debug, Clone, Default)]
-pub struct RequestContext(Arc<Findings>);
+pub(crate) struct RequestContext(Arc<Findings>);
 
 #[derive(Debug, Default)]
 struct Findings {
@@ -43,7 +43,7 @@ struct Findings {
 
 impl Observer {
     /// `log_key` keys the hash of callers in the log; without one it is drawn at random and differs after each start.
-    pub fn new(metrics: Metrics, log_key: Option<&[u8]>) -> Self {
+    pub(crate) fn new(metrics: Metrics, log_key: Option<&[u8]>) -> Self {
         let random = Uuid::new_v4();
         let key = hmac::Key::new(hmac::HMAC_SHA256, log_key.unwrap_or(random.as_bytes()));
         Self { metrics, key: Arc::new(key) }
@@ -57,7 +57,7 @@ impl Observer {
 
 impl RequestContext {
     /// Says who calls.
-    pub fn set_caller(&self, token: &AccessToken) {
+    pub(crate) fn set_caller(&self, token: &AccessToken) {
         self.0.caller.get_or_init(|| token.clone());
     }
 
@@ -67,13 +67,13 @@ impl RequestContext {
     }
 
     /// Says where the caller stands.
-    pub fn set_rate_limit(&self, limit: RateLimit) {
+    pub(crate) fn set_rate_limit(&self, limit: RateLimit) {
         self.0.rate_limit.get_or_init(|| limit);
     }
 }
 
 /// Surrounds every request.
-pub async fn observe(State(observer): State<Observer>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn observe(State(observer): State<Observer>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let request_id = request_id(request.headers());
     let trace_id = trace_id(request.headers()).map(str::to_owned);

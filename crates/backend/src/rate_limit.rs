@@ -23,7 +23,7 @@ const ITEMS_PER_UNIT: u32 = 20;
 /// A token bucket for each key (GCRA): a minute's worth at once, refilled evenly.
 ///
 /// Each server counts for itself. Behind a balancer with `n` of them a caller has up to `n` times as much.
-pub struct RateLimiter<K = Owner>(Option<Arc<Buckets<K>>>);
+pub(crate) struct RateLimiter<K = Owner>(Option<Arc<Buckets<K>>>);
 
 impl<K> Clone for RateLimiter<K> {
     fn clone(&self) -> Self {
@@ -39,7 +39,7 @@ struct Buckets<K> {
 }
 
 /// Returns what a request costs: 2 for a write; for a list 1 for every 20 items of the page that it asks for; else 1.
-pub fn cost(method: &Method, query: Option<&str>) -> u32 {
+pub(crate) fn cost(method: &Method, query: Option<&str>) -> u32 {
     if !method.is_safe() {
         return 2;
     }
@@ -50,7 +50,7 @@ pub fn cost(method: &Method, query: Option<&str>) -> u32 {
 
 /// The limiter's decision on one request.
 #[derive(Debug, Clone, Copy)]
-pub enum Permit {
+pub(crate) enum Permit {
     /// There is no limit.
     Unlimited,
     /// The request may proceed.
@@ -61,24 +61,24 @@ pub enum Permit {
 
 /// Where a caller stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RateLimit {
+pub(crate) struct RateLimit {
     /// Requests in a minute.
-    pub per_minute: u32,
+    pub(crate) per_minute: u32,
     /// Requests that may be made at once now.
-    pub remaining: u32,
+    pub(crate) remaining: u32,
     /// Seconds until the bucket is full again.
-    pub reset_seconds: u64,
+    pub(crate) reset_seconds: u64,
 }
 
 impl<K: Clone + Eq + Hash> RateLimiter<K> {
     /// Creates a limiter; 0 means no limit.
-    pub fn new(per_minute: u32) -> Self {
+    pub(crate) fn new(per_minute: u32) -> Self {
         let buckets = Buckets { per_minute, started: Instant::now(), full_at: Cache::new(CALLERS) };
         Self((per_minute > 0).then(|| Arc::new(buckets)))
     }
 
     /// Charges `cost` units to this key, if it has them.
-    pub fn check(&self, key: &K, cost: u32) -> Permit {
+    pub(crate) fn check(&self, key: &K, cost: u32) -> Permit {
         match &self.0 {
             None => Permit::Unlimited,
             Some(buckets) => buckets.check(key, cost, buckets.started.elapsed()),
@@ -121,7 +121,7 @@ impl<K: Clone + Eq + Hash> Buckets<K> {
 
 impl Permit {
     /// Where the caller stands, if there is a limit.
-    pub fn limit(self) -> Option<RateLimit> {
+    pub(crate) fn limit(self) -> Option<RateLimit> {
         match self {
             Self::Unlimited => None,
             Self::Granted(limit) | Self::Refused(limit, _) => Some(limit),
@@ -133,7 +133,7 @@ impl Permit {
     /// # Errors
     ///
     /// The 429.
-    pub fn into_result(self) -> Result<(), Problem> {
+    pub(crate) fn into_result(self) -> Result<(), Problem> {
         let Self::Refused(limit, wait) = self else { return Ok(()) };
         let detail = format!("You may make {} requests in a minute.", limit.per_minute);
         let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;

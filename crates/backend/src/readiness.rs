@@ -16,7 +16,7 @@ const LIFETIME: Duration = Duration::from_secs(1);
 
 /// The readiness check. A clone shares its cached result.
 #[derive(Clone)]
-pub struct Readiness {
+pub(crate) struct Readiness {
     verifier: Verifier,
     store: Store,
     last: Arc<Mutex<Option<(Instant, Parts)>>>,
@@ -24,21 +24,21 @@ pub struct Readiness {
 
 /// The parts that a server needs, and whether each of them works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Parts {
+pub(crate) struct Parts {
     /// The keys that verify tokens.
-    pub keys: bool,
+    pub(crate) keys: bool,
     /// The DynamoDB table.
-    pub table: bool,
+    pub(crate) table: bool,
 }
 
 impl Readiness {
     /// Creates a check of this verifier's keys and of this table.
-    pub fn new(verifier: Verifier, store: Store) -> Self {
+    pub(crate) fn new(verifier: Verifier, store: Store) -> Self {
         Self { verifier, store, last: Arc::default() }
     }
 
     /// Checks all parts, or returns the result of the last second. Concurrent callers share one check.
-    pub async fn check(&self) -> Parts {
+    pub(crate) async fn check(&self) -> Parts {
         let mut last = self.last.lock().await;
         if let Some((checked, parts)) = *last
             && checked.elapsed() < LIFETIME

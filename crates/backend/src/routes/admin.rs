@@ -3,13 +3,10 @@
 use axum::extract::State;
 use http::StatusCode;
 
-use super::{
-    PageQuery,
-    items::{self, IfMatchHeader},
-};
+use super::page::PageQuery;
 use crate::{
-    App,
     auth::{Admins, Caller, InGroup, ItemsRead, ItemsWrite},
+    domain::Items,
     extract::{Json, Path, Query},
     models::{
         item::{ItemId, ItemPage},
@@ -17,7 +14,6 @@ use crate::{
         version::IfMatch,
     },
     problem::{Problem, ProblemBody},
-    services::dynamodb::Store,
 };
 
 /// List a user's items, newest first.
@@ -27,27 +23,29 @@ use crate::{
     (status = NOT_FOUND, body = ProblemBody, description = "No user can have this `sub`"),
     (status = UNPROCESSABLE_ENTITY, body = ProblemBody, description = "The limit or the cursor is not valid"),
 ))]
-pub async fn list_user_items(
-    State(store): State<Store>,
+pub(crate) async fn list_user_items(
+    State(items): State<Items>,
     admin: Caller<(InGroup<Admins>, ItemsRead)>,
     Path(sub): Path<UserSub>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<ItemPage>, Problem> {
-    items::page(&store, &Owner::user(admin.user_pool_id(), sub.as_str()), query).await
+    let owner = Owner::user(admin.user_pool_id(), sub.as_str());
+    Ok(Json(items.list(&owner, query.limit, query.cursor.as_deref()).await?))
 }
 
 /// Remove a user's item and its attachments.
 #[utoipa::path(delete, path = "/admin/users/{sub}/items/{id}", tag = "administration",
-    params(("sub" = UserSub, Path), ("id" = ItemId, Path), IfMatchHeader), responses(
+    params(("sub" = UserSub, Path), ("id" = ItemId, Path), IfMatch), responses(
     (status = NO_CONTENT, description = "The item and its attachments are gone"),
     (status = NOT_FOUND, body = ProblemBody, description = "The user has no such item"),
     (status = PRECONDITION_FAILED, body = ProblemBody, description = "The item has another version by now"),
 ))]
-pub async fn delete_user_item(
-    State(app): State<App>,
+pub(crate) async fn delete_user_item(
+    State(items): State<Items>,
     admin: Caller<(InGroup<Admins>, ItemsWrite)>,
     Path((sub, id)): Path<(UserSub, ItemId)>,
     if_match: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    items::remove(app, Owner::user(admin.user_pool_id(), sub.as_str()), id, if_match).await
+    items.remove(&Owner::user(admin.user_pool_id(), sub.as_str()), id, if_match).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

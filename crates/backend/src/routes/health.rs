@@ -8,11 +8,11 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{App, extract::Json};
+use crate::{extract::Json, readiness};
 
 /// Whether the server is alive.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Liveness {
+pub(crate) struct Liveness {
     /// Always `ok`: a server that is not does not answer.
     #[schema(example = "ok")]
     status: &'static str,
@@ -20,7 +20,7 @@ pub struct Liveness {
 
 /// Whether the server can do its work, part by part.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Readiness {
+pub(crate) struct Readiness {
     /// `ok`, or `unavailable` if any part is.
     status: PartStatus,
     /// The keys that tokens are verified with.
@@ -32,7 +32,7 @@ pub struct Readiness {
 /// Whether a part works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum PartStatus {
+pub(crate) enum PartStatus {
     /// It does.
     Ok,
     /// It does not; the log says why.
@@ -43,7 +43,7 @@ pub enum PartStatus {
 ///
 /// For the supervisor that restarts it. Nothing else is asked, so an outage elsewhere restarts nothing here.
 #[utoipa::path(get, path = "/health/live", tag = "health", responses((status = OK, body = Liveness)))]
-pub async fn check_liveness() -> Response {
+pub(crate) async fn check_liveness() -> Response {
     (no_store(), Json(Liveness { status: "ok" })).into_response()
 }
 
@@ -54,8 +54,8 @@ pub async fn check_liveness() -> Response {
     (status = OK, body = Readiness),
     (status = SERVICE_UNAVAILABLE, body = Readiness, description = "A part does not work"),
 ))]
-pub async fn check_readiness(State(app): State<App>) -> Response {
-    let parts = app.readiness().check().await;
+pub(crate) async fn check_readiness(State(readiness): State<readiness::Readiness>) -> Response {
+    let parts = readiness.check().await;
     let (keys, table) = (PartStatus::of(parts.keys), PartStatus::of(parts.table));
     let status = PartStatus::of(parts.keys && parts.table);
     let code = match status {

@@ -7,11 +7,11 @@ use utoipa::ToSchema;
 use crate::{App, auth::checked_scopes, extract::Json};
 
 /// Where the document is (RFC 9728 §3).
-pub const PATH: &str = "/.well-known/oauth-protected-resource";
+pub(crate) const PATH: &str = "/.well-known/oauth-protected-resource";
 
 /// The metadata of this protected resource (RFC 9728 §2).
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct ProtectedResourceMetadata {
+pub(crate) struct ProtectedResourceMetadata {
     /// The API's own URL; tokens that are bound to a resource (RFC 8707) must name it.
     #[schema(example = "https://api.example.com")]
     resource: String,
@@ -35,7 +35,7 @@ pub struct ProtectedResourceMetadata {
 /// How to get a token for this API.
 #[utoipa::path(get, path = "/.well-known/oauth-protected-resource", tag = "documentation",
     responses((status = OK, body = ProtectedResourceMetadata)))]
-pub async fn show_resource_metadata(State(app): State<App>) -> Json<ProtectedResourceMetadata> {
+pub(crate) async fn show_resource_metadata(State(app): State<App>) -> Json<ProtectedResourceMetadata> {
     let config = app.config();
     Json(ProtectedResourceMetadata {
         resource: config.resource().to_owned(),

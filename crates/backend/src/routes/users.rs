@@ -11,18 +11,18 @@ use utoipa::ToSchema;
 
 use crate::{
     auth::{Caller, ItemsRead, ItemsWrite},
+    domain::Profiles,
     extract::Json,
     models::{
         Timestamp,
         profile::{NewProfile, Profile},
     },
     problem::{Problem, ProblemBody},
-    services::dynamodb::Store,
 };
 
 /// Who calls, as the access token says.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct CurrentUser<'a> {
+pub(crate) struct CurrentUser<'a> {
     /// Whether a person or a machine calls.
     kind: CallerKind,
     /// The user's id in the pool; together with `user_pool_id` it is their identity. `null` for a machine.
@@ -50,7 +50,7 @@ pub struct CurrentUser<'a> {
 /// Who can call.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum CallerKind {
+pub(crate) enum CallerKind {
     /// A person who signed in.
     User,
     /// A program with credentials of its own.
@@ -61,7 +61,7 @@ pub enum CallerKind {
 ///
 /// Answered from the access token alone: nothing is stored or looked up.
 #[utoipa::path(get, path = "/users/me", tag = "users", responses((status = OK, body = CurrentUser)))]
-pub async fn show_current_user(caller: Caller) -> Response {
+pub(crate) async fn show_current_user(caller: Caller) -> Response {
     let (kind, sub, username) = match caller.principal() {
         Principal::User { sub, username, .. } => (CallerKind::User, Some(sub), Some(username)),
         _ => (CallerKind::Machine, None, None),
@@ -84,22 +84,22 @@ pub async fn show_current_user(caller: Caller) -> Response {
     (status = OK, body = Profile),
     (status = NOT_FOUND, body = ProblemBody, description = "No profile was set"),
 ))]
-pub async fn show_profile(
-    State(store): State<Store>,
+pub(crate) async fn show_profile(
+    State(profiles): State<Profiles>,
     caller: Caller<ItemsRead>,
 ) -> Result<Json<Profile>, Problem> {
-    store.profile(caller.owner()).await?.map(Json).ok_or_else(|| Problem::not_found("profile"))
+    Ok(Json(profiles.read(caller.owner()).await?))
 }
 
 /// Set my profile.
 #[utoipa::path(put, path = "/users/me/profile", tag = "users", request_body = NewProfile,
     responses((status = OK, body = Profile)))]
-pub async fn replace_profile(
-    State(store): State<Store>,
+pub(crate) async fn replace_profile(
+    State(profiles): State<Profiles>,
     caller: Caller<ItemsWrite>,
     Json(new): Json<NewProfile>,
 ) -> Result<Json<Profile>, Problem> {
-    Ok(Json(store.put_profile(caller.owner(), new).await?))
+    Ok(Json(profiles.replace(caller.owner(), new).await?))
 }
 
 /// Remove my profile.
@@ -107,10 +107,10 @@ pub async fn replace_profile(
 /// It is no mistake if there is none.
 #[utoipa::path(delete, path = "/users/me/profile", tag = "users",
     responses((status = NO_CONTENT, description = "There is no profile any more")))]
-pub async fn delete_profile(
-    State(store): State<Store>,
+pub(crate) async fn delete_profile(
+    State(profiles): State<Profiles>,
     caller: Caller<ItemsWrite>,
 ) -> Result<StatusCode, Problem> {
-    store.delete_profile(caller.owner()).await?;
+    profiles.remove(caller.owner()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

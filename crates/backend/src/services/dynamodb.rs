@@ -44,7 +44,7 @@ use uuid::Uuid;
 
 pub use self::{
     attachments::Reserved,
-    idempotency::{Fingerprint, IdempotencyKey, Once},
+    idempotency::IdempotentCreate,
     items::{Deleted, Page, Written},
 };
 use crate::{metrics::Metrics, models::owner::Owner};

@@ -298,3 +298,16 @@ async fn without_scope_checks_groups_still_hold() {
     let admin = app.bearer(&app.pool.user("root").in_group("admins").access_token());
     assert_eq!(admin.get("/admin/users/x/items").await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn second_caller_in_one_handler_is_neither_verified_nor_charged_again() {
+    use axum::{Router, routing::get};
+    use backend::auth::{Caller, ItemsRead};
+    async fn twice(_: Caller, _: Caller<ItemsRead>) {}
+
+    let app = TestApp::with(&[("RATE_LIMIT_PER_MINUTE", "3")]).await;
+    let routes = Router::new().route("/twice", get(twice)).with_state(app.app.clone());
+    let alice = app.user("alice").at(backend::surround(&app.app, routes));
+    assert!(alice.get("/twice").await.header("ratelimit").starts_with("\"caller\";r=2;"));
+    assert_eq!(app.app.verifier().stats().accepted, 1);
+}

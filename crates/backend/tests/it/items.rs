@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 
 use axum::body::Body;
+use cognito_auth::testing::TestPool;
 use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 
@@ -51,9 +52,17 @@ async fn another_users_item_is_not_there() {
 #[tokio::test]
 async fn the_same_sub_in_another_pool_is_another_user() {
     let app = TestApp::start().await;
-    let alice = backend::models::owner::Owner::user(app.pool.id(), "sub");
-    let other = backend::models::owner::Owner::user("eu-west-1_Another", "sub");
-    assert_ne!(alice.partition_key(), other.partition_key());
+    let alice = app.user("alice");
+    let path = format!("/items/{}", alice.create_item("mine").await);
+
+    let other_pool = TestPool::with_id("eu-west-1_AnotherPo");
+    let sub = alice.get("/users/me").await.json()["sub"].clone();
+    let token = other_pool.user("alice").scope("items/read").scope("items/write").claim("sub", sub.clone());
+    let namesake = app.bearer(&token.access_token()).at(app.router_for(&other_pool));
+    assert_eq!(namesake.get("/users/me").await.json()["sub"], sub);
+    assert_eq!(namesake.get(&path).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(namesake.get("/items").await.json()["items"], json!([]));
+    assert_eq!(alice.get(&path).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -134,18 +143,24 @@ async fn of_two_hundred_writers_of_one_version_one_wins() {
     let answers = all_at_once(200, |number| {
         let (alice, path) = (alice.clone(), path.clone());
         async move {
+            let mut answer_was_lost = false;
             loop {
                 let answer = alice.put(&path, "\"1\"", json!({"title": number.to_string()})).await;
-                // On a machine that has much else to do, two hundred at once can be more than the table gets done in time.
+                // On a busy machine two hundred writes can take longer than the table is given.
                 if answer.status != StatusCode::SERVICE_UNAVAILABLE {
-                    return answer.status;
+                    return (answer.status, answer_was_lost);
                 }
+                answer_was_lost = true;
             }
         }
     })
     .await;
-    let count = |status| answers.iter().filter(|answer| **answer == status).count();
-    assert_eq!((count(StatusCode::OK), count(StatusCode::PRECONDITION_FAILED)), (1, 199));
+    let won = answers.iter().filter(|(status, _)| *status == StatusCode::OK).count();
+    let rejected = answers.iter().filter(|(status, _)| *status == StatusCode::PRECONDITION_FAILED).count();
+    // The winner whose answer was lost finds its own write in the way when it tries again.
+    let winner_may_be_unknown = answers.iter().any(|(_, answer_was_lost)| *answer_was_lost);
+    assert_eq!(won + rejected, 200);
+    assert!(won == 1 || won == 0 && winner_may_be_unknown, "{won} writers won");
     assert_eq!(alice.get(&path).await.json()["version"], 2);
 }
 

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::models::{
     Timestamp,
+    idempotency::IdempotencyKey,
     item::{Item, NewItem},
     owner::Owner,
 };
@@ -25,17 +26,13 @@ use crate::models::{
 /// How long an answer is kept for replays.
 const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What a caller names one create by, so that repeating it does nothing more.
-#[derive(Debug, Clone)]
-pub struct IdempotencyKey(String);
-
-/// What a request's body was.
+/// A hash of a request's body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fingerprint(String);
+struct Fingerprint(String);
 
-/// What a create with an idempotency key came to.
+/// The result of a create with an idempotency key.
 #[derive(Debug)]
-pub enum Once {
+pub enum IdempotentCreate {
     /// The item was created, now or by an earlier request with this key and body; as it was when it was created.
     Created(Item),
     /// The key was used with another body.
@@ -52,21 +49,9 @@ struct Record {
     expires_at: i64,
 }
 
-impl IdempotencyKey {
-    /// A key of 1 to 255 visible ASCII characters.
-    pub fn new(key: &str) -> Option<Self> {
-        let is_visible = key.bytes().all(|byte| byte.is_ascii_graphic());
-        ((1..=255).contains(&key.len()) && is_visible).then(|| Self(hex(key.as_bytes())))
-    }
-
-    fn sort_key(&self) -> String {
-        format!("IDEMPOTENCY#{}", self.0)
-    }
-}
-
 impl Fingerprint {
     /// The fingerprint of an item to be created. It is taken of what the body says, not of how it is written.
-    pub fn of(new: &NewItem) -> Self {
+    fn of(new: &NewItem) -> Self {
         Self(hex(&serde_json::to_vec(new).unwrap_or_default()))
     }
 }
@@ -82,7 +67,7 @@ impl Store {
         owner: &Owner,
         key: &IdempotencyKey,
         new: NewItem,
-    ) -> Result<Once, StoreError> {
+    ) -> Result<IdempotentCreate, StoreError> {
         let fingerprint = Fingerprint::of(&new);
         let item = new_item(new);
         let record = self.put_record(owner, key, &fingerprint, &item)?;
@@ -98,7 +83,7 @@ impl Store {
         let request = request.transact_items(TransactWriteItem::builder().put(record).build());
         let request = request.transact_items(TransactWriteItem::builder().put(put_item).build());
         match self.send("TransactWriteItems", request.send()).await {
-            Ok(_) => Ok(Once::Created(item)),
+            Ok(_) => Ok(IdempotentCreate::Created(item)),
             Err(SdkError::ServiceError(service)) => match service.err() {
                 TransactWriteItemsError::TransactionCanceledException(canceled) => {
                     match replay(canceled.cancellation_reasons(), &fingerprint) {
@@ -106,7 +91,7 @@ impl Store {
                         None => Err(refine_transaction(SdkError::ServiceError(service))),
                     }
                 }
-                TransactWriteItemsError::TransactionInProgressException(_) => Ok(Once::InFlight),
+                TransactWriteItemsError::TransactionInProgressException(_) => Ok(IdempotentCreate::InFlight),
                 _ => Err(refine_transaction(SdkError::ServiceError(service))),
             },
             Err(error) => Err(refine_transaction(error)),
@@ -127,7 +112,7 @@ impl Store {
             expires_at: now.saturating_add_unsigned(LIFETIME.as_secs()),
         };
         let mut row: Row = serde_dynamo::to_item(record)?;
-        row.extend(key(owner, idempotency_key.sort_key()));
+        row.extend(key(owner, format!("IDEMPOTENCY#{}", hex(idempotency_key.as_str().as_bytes()))));
         // Rows past their time to live stay readable until DynamoDB gets to them:
         // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html
         Put::builder()
@@ -142,18 +127,21 @@ impl Store {
 }
 
 /// What the reasons of a cancelled transaction say; the first is the record's.
-fn replay(reasons: &[CancellationReason], fingerprint: &Fingerprint) -> Option<Result<Once, StoreError>> {
+fn replay(
+    reasons: &[CancellationReason],
+    fingerprint: &Fingerprint,
+) -> Option<Result<IdempotentCreate, StoreError>> {
     if reasons.iter().any(|reason| reason.code() == Some("TransactionConflict")) {
-        return Some(Ok(Once::InFlight));
+        return Some(Ok(IdempotentCreate::InFlight));
     }
     let row = reasons.first().filter(|reason| reason.code() == Some("ConditionalCheckFailed"))?.item()?;
     Some(serde_dynamo::from_item::<_, Record>(row.clone()).map_err(StoreError::from).and_then(|record| {
         if record.fingerprint != fingerprint.0 {
-            return Ok(Once::OtherBody);
+            return Ok(IdempotentCreate::OtherBody);
         }
         let item =
             serde_json::from_str(&record.item).map_err(<serde_dynamo::Error as serde::de::Error>::custom)?;
-        Ok(Once::Created(item))
+        Ok(IdempotentCreate::Created(item))
     }))
 }
 

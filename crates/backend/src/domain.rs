@@ -1,0 +1,8 @@
+//! The operations of this application, for routes, jobs and other front doors alike. They know nothing of HTTP.
+
+mod attachments;
+mod error;
+mod items;
+mod profiles;
+
+pub use self::{attachments::Attachments, error::Error, items::Items, profiles::Profiles};
