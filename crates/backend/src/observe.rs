@@ -62,7 +62,7 @@ impl RequestContext {
     }
 
     /// Whether the request came with a valid token.
-    pub fn has_caller(&self) -> bool {
+    pub(crate) fn has_caller(&self) -> bool {
         self.0.caller.get().is_some()
     }
 
