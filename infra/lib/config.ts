@@ -15,6 +15,10 @@ export interface Config {
   /** The image to run, already in this account's registry; without it the CDK builds the Dockerfile. */
   readonly imageDigest: string | undefined;
   readonly natGateways: number;
+  /** How many instances of the function may run at once; `undefined` shares the account's limit. */
+  readonly reservedConcurrency: number | undefined;
+  /** Whether a web ACL limits the requests of one address; `fargate` only, because an HTTP API takes no web ACL. */
+  readonly waf: boolean;
   /** Whether user pool, table and bucket outlive their stacks. */
   readonly retainData: boolean;
   readonly alarmEmail: string | undefined;
@@ -37,6 +41,8 @@ export function readConfig(node: Node): Config {
     webOrigins: context.origins('webOrigins') ?? [],
     imageDigest: context.matching('imageDigest', /^sha256:[0-9a-f]{64}$/, 'a digest such as sha256:<64 hex digits>'),
     natGateways: Number(context.oneOf('natGateways', ['1', '2']) ?? '2'),
+    reservedConcurrency: context.count('reservedConcurrency'),
+    waf: (context.oneOf('waf', ['true', 'false']) ?? 'false') === 'true',
     retainData: (context.oneOf('retainData', ['true', 'false']) ?? 'true') === 'true',
     alarmEmail: context.matching('alarmEmail', /^[^@\s]+@[^@\s]+$/, 'an e-mail address'),
     githubRepository: context.matching('githubRepository', /^[\w.-]+(@\d+)?\/[\w.-]+(@\d+)?$/, '<owner>/<name>, with ids <owner>@<id>/<name>@<id>'),
@@ -44,6 +50,12 @@ export function readConfig(node: Node): Config {
   };
   if (config.compute === 'fargate' && config.domain === undefined) {
     context.mistakes.push('compute=fargate needs domainName and hostedZoneId: a load balancer has no TLS certificate of its own');
+  }
+  if (config.compute === 'lambda' && config.waf) {
+    context.mistakes.push('waf=true needs compute=fargate: an HTTP API cannot have a web ACL');
+  }
+  if (config.compute === 'fargate' && config.reservedConcurrency !== undefined) {
+    context.mistakes.push('reservedConcurrency needs compute=lambda');
   }
   context.assertNoMistakes();
   return config;
@@ -82,6 +94,12 @@ class Context {
       this.mistakes.push(`${name} must be one of ${allowed.join(', ')}, not '${value}'`);
     }
     return found;
+  }
+
+  /** A number from 1 to 10,000. */
+  count(name: string): number | undefined {
+    const value = this.matching(name, /^([1-9][0-9]{0,3}|10000)$/, 'a number from 1 to 10000');
+    return value === undefined ? undefined : Number(value);
   }
 
   /** URLs as Cognito takes them: https, or http on localhost. */

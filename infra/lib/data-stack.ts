@@ -4,6 +4,9 @@ import * as s3 from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import type { Config } from './config.ts';
 
+/** How long a deleted or replaced attachment can be restored. */
+const DELETED_OBJECT_RETENTION = Duration.days(30);
+
 export interface DataStackProps extends StackProps {
   readonly config: Config;
 }
@@ -38,8 +41,11 @@ export class DataStack extends Stack {
       enforceSSL: true,
       minimumTLSVersion: 1.2,
       cors: config.webOrigins.length > 0 ? [corsFor(config.webOrigins)] : [],
+      // The backend may delete objects, but not their versions: whoever takes a server over cannot erase attachments.
+      versioned: true,
       lifecycleRules: [
         { id: 'unfinished-uploads', abortIncompleteMultipartUploadAfter: Duration.days(1) },
+        { id: 'deleted-objects', noncurrentVersionExpiration: DELETED_OBJECT_RETENTION, expiredObjectDeleteMarker: true },
       ],
       removalPolicy,
     });

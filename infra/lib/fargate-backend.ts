@@ -10,11 +10,12 @@ import * as route53 from 'aws-cdk-lib/aws-route53';
 import { LoadBalancerTarget } from 'aws-cdk-lib/aws-route53-targets';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
+import type { Backend, BackendProps } from './backend.ts';
 import type { Config } from './config.ts';
 import { backendEnvironment, logHashKey } from './environment.ts';
 import { imageAsset, imageRepository, REPOSITORY_ROOT } from './image.ts';
 import { grantBackendPermissions } from './permissions.ts';
-import type { Backend, BackendProps } from './service-stack.ts';
+import { limitRequestsPerAddress } from './web-acl.ts';
 
 const PORT = 8000;
 const LOAD_BALANCER_IDLE_TIMEOUT = Duration.seconds(60);
@@ -44,6 +45,9 @@ export class FargateBackend extends Construct implements Backend {
     });
     const vpc = this.#network(config);
     const loadBalancer = this.#loadBalancer(vpc, config);
+    if (config.waf) {
+      limitRequestsPerAddress(this, loadBalancer);
+    }
     const metrics = loadBalancer.metrics;
     const minute = { period: Duration.minutes(1) };
     this.requests = metrics.requestCount({ ...minute, statistic: 'Sum' });

@@ -10,12 +10,12 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import * as route53 from 'aws-cdk-lib/aws-route53';
 import { ApiGatewayv2DomainProperties } from 'aws-cdk-lib/aws-route53-targets';
 import { Construct } from 'constructs';
+import type { Backend, BackendProps } from './backend.ts';
 import type { Config } from './config.ts';
 import { backendEnvironment, logHashKey } from './environment.ts';
 import { imageAsset, imageRepository, REPOSITORY_ROOT } from './image.ts';
 import { countInLog, type LogEvent } from './log-events.ts';
 import { grantBackendPermissions } from './permissions.ts';
-import type { Backend, BackendProps } from './service-stack.ts';
 
 /** Requests a second over all callers, and how many may come at once: what an attack can make this account pay. */
 const THROTTLE = { rateLimit: 1000, burstLimit: 2000 };
@@ -101,6 +101,7 @@ export class LambdaBackend extends Construct implements Backend {
       role,
       memorySize: 512,
       timeout: Duration.seconds(15),
+      ...(config.reservedConcurrency === undefined ? {} : { reservedConcurrentExecutions: config.reservedConcurrency }),
       logGroup: this.logGroup,
       environment: {
         ...backendEnvironment(config, identity, data, this.publicUrl),

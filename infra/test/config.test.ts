@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { appWith } from './synth.ts';
+import { appWith, DEPLOYMENTS } from './synth.ts';
 
 test('every mistake in the context is listed, with its name', () => {
   const wrong = {
@@ -11,6 +11,8 @@ test('every mistake in the context is listed, with its name', () => {
     webOrigins: 'https://app.example.com/',
     imageDigest: 'latest',
     natGateways: '0',
+    reservedConcurrency: 'many',
+    waf: 'perhaps',
     retainData: 'perhaps',
     githubOidcProvider: 'other',
     hostedZoneId: 'Z0123456789ABCDEFGHIJ',
@@ -19,7 +21,7 @@ test('every mistake in the context is listed, with its name', () => {
     for (const name of Object.keys(wrong)) {
       assert.match(error.message, new RegExp(`\\b${name}\\b`));
     }
-    assert.match(error.message, /10 mistake/);
+    assert.match(error.message, /12 mistake/);
     return true;
   });
 });
@@ -30,4 +32,9 @@ test('a load balancer is not built without a name for its certificate', () => {
 
 test('lists may be JSON in cdk.json or text on the command line', () => {
   assert.doesNotThrow(() => appWith({ webOrigins: 'https://a.example.com, https://b.example.com' }));
+});
+
+test('a setting of one way to run the backend is rejected for the other', () => {
+  assert.throws(() => appWith({ waf: 'true' }), /waf=true needs compute=fargate/);
+  assert.throws(() => appWith({ ...DEPLOYMENTS.fargate, reservedConcurrency: '5' }), /reservedConcurrency needs compute=lambda/);
 });

@@ -72,10 +72,21 @@ test('web pages may use presigned URLs if their origin was given, and from no ot
   templateOf('lambda', 'Data').hasResourceProperties('AWS::S3::Bucket', { CorsConfiguration: Match.absent() });
 });
 
-test('parts of unfinished uploads are removed', () => {
+test('parts of unfinished uploads are removed after a day', () => {
   template.hasResourceProperties('AWS::S3::Bucket', {
     LifecycleConfiguration: {
-      Rules: [Match.objectLike({ AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 }, Status: 'Enabled' })],
+      Rules: Match.arrayWith([Match.objectLike({ AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 }, Status: 'Enabled' })]),
+    },
+  });
+});
+
+test('a deleted attachment can be restored for 30 days, then its versions expire', () => {
+  template.hasResourceProperties('AWS::S3::Bucket', {
+    VersioningConfiguration: { Status: 'Enabled' },
+    LifecycleConfiguration: {
+      Rules: Match.arrayWith([
+        Match.objectLike({ NoncurrentVersionExpiration: { NoncurrentDays: 30 }, ExpiredObjectDeleteMarker: true, Status: 'Enabled' }),
+      ]),
     },
   });
 });

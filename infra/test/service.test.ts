@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Match } from 'aws-cdk-lib/assertions';
-import { templateOf } from './synth.ts';
+import { DEPLOYMENTS, templateOf, templateWith } from './synth.ts';
 
 const fargate = templateOf('fargate', 'Service');
 const lambda = templateOf('lambda', 'Service');
@@ -131,4 +131,21 @@ test('logs are kept for a month', () => {
   for (const template of [fargate, lambda]) {
     template.allResourcesProperties('AWS::Logs::LogGroup', { RetentionInDays: 30 });
   }
+});
+
+test('fargate: waf=true blocks an address that sends too many requests', () => {
+  const protectedService = templateWith({ ...DEPLOYMENTS.fargate, waf: 'true' }, 'Service');
+  protectedService.hasResourceProperties('AWS::WAFv2::WebACL', {
+    Scope: 'REGIONAL',
+    Rules: [Match.objectLike({ Statement: { RateBasedStatement: Match.objectLike({ AggregateKeyType: 'IP', Limit: 10_000 }) } })],
+  });
+  protectedService.resourceCountIs('AWS::WAFv2::WebACLAssociation', 1);
+  fargate.resourceCountIs('AWS::WAFv2::WebACL', 0);
+});
+
+test('lambda: reservedConcurrency limits how many instances run at once', () => {
+  templateWith({ reservedConcurrency: '50' }, 'Service').hasResourceProperties('AWS::Lambda::Function', {
+    ReservedConcurrentExecutions: 50,
+  });
+  lambda.hasResourceProperties('AWS::Lambda::Function', { ReservedConcurrentExecutions: Match.absent() });
 });
