@@ -1,22 +1,21 @@
-//! Access tokens that are valid when they are used: one refresh at a time, and the new refresh token on the disk before the
-//! new access token is seen by anyone.
+//! Access tokens that are valid when they are used: one refresh at a time, and the new refresh token on the disk before the new
+//! access token is used.
 
 use std::time::{Duration, Instant};
 
 use crate::{
-    clock, crash,
-    error::Error,
-    oauth::{RefreshError, SignedIn, Tokens, UserPoolClient},
+    crash,
+    error::{Error, Exit},
+    oauth::{RefreshError, Tokens, UserPoolClient},
     output,
-    profile::{Grant, Profile},
-    session::{Identity, Lock, Protection, Session, SessionStore, Token},
+    profile::{Grant, Profile, TokenStore},
+    session::{Identity, Session, Token, unix_seconds},
+    sign_in::SignedIn,
+    store::{Location, Lock, SessionStore},
 };
 
 /// How long another process may hold the lock: longer than its two attempts at the token endpoint can take.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// How often a waiting process looks whether another has done its work.
-const POLL: Duration = Duration::from_millis(25);
 
 /// One profile's tokens.
 pub(crate) struct AccessTokens<'a> {
@@ -24,19 +23,19 @@ pub(crate) struct AccessTokens<'a> {
     store: SessionStore,
 }
 
-/// What a session must be for its access token to be used.
+/// What makes a stored access token usable.
 #[derive(Clone, Copy)]
 enum Need<'a> {
-    /// It lasts a while.
+    /// It does not expire soon.
     Fresh,
-    /// It is fresh, and another than the one that the API refused.
+    /// It is fresh, and not the one that the API rejected.
     Other(&'a Token),
 }
 
-/// How a sign-out went.
+/// The outcome of signing out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SignedOut {
-    /// The refresh token is revoked, and everything is forgotten.
+    /// The refresh token is revoked, and the tokens are removed.
     Revoked,
     /// There was nothing to revoke.
     NothingToRevoke,
@@ -47,32 +46,32 @@ impl<'a> AccessTokens<'a> {
         Ok(Self { profile, store: SessionStore::new(profile)? })
     }
 
-    /// A session whose access token lasts at least a minute, refreshed if need be.
+    /// Returns a session whose access token lasts at least a minute, refreshed if necessary.
     pub(crate) async fn current(&self) -> Result<Session, Error> {
         self.session(Need::Fresh).await
     }
 
-    /// A session with another access token than this one, which the API refused.
-    pub(crate) async fn another_than(&self, refused: &Token) -> Result<Session, Error> {
-        self.session(Need::Other(refused)).await
+    /// Returns a session with another access token than this one, which the API rejected.
+    pub(crate) async fn another_than(&self, rejected: &Token) -> Result<Session, Error> {
+        self.session(Need::Other(rejected)).await
     }
 
-    /// Keeps a new sign-in in place of the old one, whose refresh token is then revoked.
-    pub(crate) async fn start(&self, signed_in: SignedIn) -> Result<Protection, Error> {
+    /// Stores a new sign-in in place of the old one, whose refresh token is then revoked.
+    pub(crate) async fn start(&self, signed_in: SignedIn) -> Result<Location, Error> {
         let identity = Identity { sub: signed_in.user.sub, nonce: signed_in.nonce };
-        let session = self.session_of(signed_in.tokens, Some(identity), clock::unix_seconds());
+        let session = self.session_of(signed_in.tokens, Some(identity), unix_seconds());
         let lock = self.lock().await?;
         let before = self.store.load().ok().flatten().and_then(|session| session.refresh_token);
-        let protection = self.store.start(&lock, &session)?;
-        self.tell_where(protection);
+        let location = self.store.start(&lock, &session)?;
+        self.report(location);
         if let Some(before) = before {
-            // It is replaced here already; that it also ends at the pool is worth one attempt.
+            // It is already replaced here; one attempt to end it at the pool, too, is enough.
             let _ = UserPoolClient::new(self.profile)?.revoke(&before).await;
         }
-        Ok(protection)
+        Ok(location)
     }
 
-    /// Revokes the refresh token and forgets everything; forgets also what could not be revoked.
+    /// Revokes the refresh token and removes all tokens, even if the revocation fails.
     pub(crate) async fn end(&self) -> Result<SignedOut, Error> {
         let lock = self.lock().await?;
         let session = self.store.load();
@@ -85,24 +84,19 @@ impl<'a> AccessTokens<'a> {
             Err(error) => Err(error),
         };
         crash::point("before-forget");
-        self.store.forget_everything(&lock)?;
-        revoked.map_err(|source| Error::NotRevoked { source: Box::new(source) })
+        self.store.forget(&lock)?;
+        revoked.map_err(|error| {
+            let what = "signed out on this machine, but cannot revoke the refresh token";
+            Error::new(Exit::Unavailable, what, "It is valid until it expires.").with_source(error)
+        })
     }
 
-    /// Waits until the stored session will do, or until it is this process' turn to renew it. While others renew, their
-    /// result is used as soon as it is there, without the lock.
+    /// Returns the stored session if it is usable, else renews it when it is this process's turn.
     async fn session(&self, need: Need<'_>) -> Result<Session, Error> {
-        let started = Instant::now();
-        loop {
-            match self.store.load()? {
-                Some(session) if need.is_met_by(&session) => return Ok(session),
-                None if !self.is_machine() => return Err(self.not_signed_in()),
-                _ => {}
-            }
-            if let Some(lock) = self.store.try_lock()? {
-                return self.renew(&lock, need).await;
-            }
-            pause(started).await?;
+        match self.store.load()? {
+            Some(session) if need.is_met_by(&session) => Ok(session),
+            None if !self.is_machine() => Err(self.not_signed_in()),
+            _ => self.renew(&self.lock().await?, need).await,
         }
     }
 
@@ -112,7 +106,12 @@ impl<'a> AccessTokens<'a> {
             if let Some(lock) = self.store.try_lock()? {
                 return Ok(lock);
             }
-            pause(started).await?;
+            if started.elapsed() > LOCK_TIMEOUT {
+                let what = format!("another `items` has held the lock for {}", output::span(LOCK_TIMEOUT));
+                return Err(Error::new(Exit::Local, what, "Try again."));
+            }
+            // Processes that were started together must not retry together.
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(10..40))).await;
         }
     }
 
@@ -121,7 +120,7 @@ impl<'a> AccessTokens<'a> {
         let session = self.store.load()?;
         match session {
             Some(session) if need.is_met_by(&session) => Ok(session),
-            old if self.is_machine() => self.request_anew(lock, old).await,
+            old if self.is_machine() => self.request_token(lock, old).await,
             Some(old) => self.refresh(lock, old, need).await,
             None => Err(self.not_signed_in()),
         }
@@ -129,13 +128,13 @@ impl<'a> AccessTokens<'a> {
 
     async fn refresh(&self, lock: &Lock, old: Session, need: Need<'_>) -> Result<Session, Error> {
         let Some(refresh_token) = &old.refresh_token else { return Err(self.ended(lock)) };
-        let now = clock::unix_seconds();
+        let now = unix_seconds();
         crash::point("before-refresh");
         let tokens = match UserPoolClient::new(self.profile)?.refresh(refresh_token).await {
             Ok(tokens) => tokens,
             Err(RefreshError::InvalidGrant) => return Err(self.ended(lock)),
             // The last minute of the old token is better than nothing.
-            Err(RefreshError::Other(_)) if need.is_fresh_enough(&old) => return Ok(old),
+            Err(RefreshError::Other(_)) if need.is_almost_met_by(&old) => return Ok(old),
             Err(RefreshError::Other(error)) => return Err(error),
         };
         crash::point("after-refresh");
@@ -150,17 +149,17 @@ impl<'a> AccessTokens<'a> {
         Ok(session)
     }
 
-    /// A machine's access token is kept until it expires: Cognito limits these requests and AWS charges for each.
-    async fn request_anew(&self, lock: &Lock, old: Option<Session>) -> Result<Session, Error> {
+    /// A machine's access token is used until it expires: Cognito limits these requests and AWS charges for each.
+    async fn request_token(&self, lock: &Lock, old: Option<Session>) -> Result<Session, Error> {
         let Grant::ClientCredentials { secret: Some(secret) } = &self.profile.grant else {
             return Err(self.not_signed_in());
         };
-        let now = clock::unix_seconds();
+        let now = unix_seconds();
         let tokens = UserPoolClient::new(self.profile)?.client_credentials(secret).await?;
         let session = self.session_of(tokens, None, now);
-        let protection = self.store.save(lock, &session)?;
+        let location = self.store.save(lock, &session)?;
         if old.is_none() {
-            self.tell_where(protection);
+            self.report(location);
         }
         Ok(session)
     }
@@ -170,7 +169,6 @@ impl<'a> AccessTokens<'a> {
             issuer: self.profile.issuer(),
             client_id: self.profile.client_id.clone(),
             access_token: tokens.access_token,
-            received_at: now,
             expires_at: now + tokens.expires_in,
             refresh_token: tokens.refresh_token,
             id_token: tokens.id_token,
@@ -178,17 +176,18 @@ impl<'a> AccessTokens<'a> {
         }
     }
 
-    /// Forgets a sign-in that the pool has ended.
+    /// Removes the tokens of a sign-in that the pool has ended.
     fn ended(&self, lock: &Lock) -> Error {
+        let hint = format!("Run `{}`.", self.profile.login_command());
         match self.store.forget(lock) {
-            Ok(()) => Error::SignInEnded { login: self.profile.login_command() },
+            Ok(()) => Error::new(Exit::NotSignedIn, "the sign-in has ended", hint),
             Err(error) => error,
         }
     }
 
-    fn tell_where(&self, protection: Protection) {
-        if protection == Protection::File && self.profile.token_store != crate::profile::TokenStore::File {
-            output::note("There is no keyring here: the tokens are kept in a file that only you can read.");
+    fn report(&self, location: Location) {
+        if location == Location::File && self.profile.token_store != TokenStore::File {
+            output::note("No keyring is available: the tokens are stored in a file that only you can read.");
         }
     }
 
@@ -197,7 +196,7 @@ impl<'a> AccessTokens<'a> {
     }
 
     fn not_signed_in(&self) -> Error {
-        Error::NotSignedIn { login: self.profile.login_command() }
+        Error::new(Exit::NotSignedIn, "not signed in", format!("Run `{}`.", self.profile.login_command()))
     }
 }
 
@@ -206,26 +205,16 @@ impl Need<'_> {
         session.is_fresh() && self.accepts(session)
     }
 
-    fn is_fresh_enough(self, session: &Session) -> bool {
-        session.has_not_expired() && self.accepts(session)
+    fn is_almost_met_by(self, session: &Session) -> bool {
+        !session.has_expired() && self.accepts(session)
     }
 
     fn accepts(self, session: &Session) -> bool {
         match self {
             Self::Fresh => true,
-            Self::Other(refused) => session.access_token != *refused,
+            Self::Other(rejected) => session.access_token != *rejected,
         }
     }
-}
-
-/// Waits a little, and not for ever. Processes that were started together do not look together.
-async fn pause(started: Instant) -> Result<(), Error> {
-    if started.elapsed() > LOCK_TIMEOUT {
-        return Err(Error::LockTimeout { seconds: LOCK_TIMEOUT.as_secs() });
-    }
-    let jitter = Duration::from_millis(u64::from(std::process::id() % 25));
-    tokio::time::sleep(POLL + jitter).await;
-    Ok(())
 }
 
 #[cfg(test)]
@@ -237,9 +226,9 @@ mod tests {
         Session { issuer: profile.issuer(), client_id: profile.client_id.clone(), ..session(expires_in) }
     }
 
-    /// It looked before another process had renewed the session, and got the lock after that.
+    /// It read the session before another process renewed it, and got the lock after that.
     #[tokio::test]
-    async fn whoever_gets_the_lock_next_uses_what_is_there_by_then() {
+    async fn process_that_waited_for_the_lock_uses_the_new_session() {
         let folder = tempfile::tempdir().unwrap();
         let profile = unreachable_profile();
         let store = SessionStore::in_folder(folder.path().to_owned(), &profile);
@@ -250,13 +239,14 @@ mod tests {
         tokens.store.save(&lock, &renewed).unwrap();
         assert!(tokens.renew(&lock, Need::Fresh).await.is_ok());
         tokens.store.save(&lock, &stored(0, &profile)).unwrap();
-        assert!(matches!(tokens.renew(&lock, Need::Fresh).await, Err(Error::Unreachable { .. })));
+        let error = tokens.renew(&lock, Need::Fresh).await.err().unwrap();
+        assert!(error.is_unavailable(), "{error}");
     }
 
     #[test]
-    fn another_token_is_needed_only_if_the_refused_one_is_still_stored() {
+    fn another_token_is_needed_only_if_the_rejected_one_is_still_stored() {
         let profile = unreachable_profile();
-        let (session, other) = (stored(3600, &profile), Token::from("another".to_owned()));
+        let (session, other) = (stored(3600, &profile), Token::from("another"));
         assert!(Need::Other(&other).is_met_by(&session));
         assert!(!Need::Other(&session.access_token).is_met_by(&session));
         assert!(!Need::Other(&other).is_met_by(&stored(30, &profile)));

@@ -1,29 +1,28 @@
-//! The API, as a client uses it.
+//! The client of the API.
 
 mod models;
 mod problem;
 
 use std::time::Duration;
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use reqwest::{
     Client, Method, RequestBuilder, Response, StatusCode,
-    header::{CONTENT_TYPE, HeaderName, IF_MATCH, RETRY_AFTER},
+    header::{CONTENT_TYPE, IF_MATCH, RETRY_AFTER},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use url::Url;
 use uuid::Uuid;
 
-pub(crate) use self::{
-    models::{
-        Attachment, Download, Item, ItemPage, NewAttachment, NewItem, NewUserProfile, Upload, UserProfile,
-    },
-    problem::Problem,
+pub(crate) use self::models::{
+    Attachment, Download, Item, ItemPage, NewAttachment, NewItem, NewUserProfile, Upload, UserProfile,
 };
+use self::problem::Problem;
 use crate::{
     access::AccessTokens,
-    error::Error,
+    error::{Error, Exit},
     http::{self, join},
+    output,
     profile::Profile,
     session::Token,
 };
@@ -31,19 +30,14 @@ use crate::{
 /// The server cuts off after 10 s; this is for one that does not.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// More than a page of 100 items of 4 000 characters.
-const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024; // 8 MiB
+/// More than a page of 100 items of 4,000 characters.
+const MAX_RESPONSE_BYTES: usize = 8 * 1024 * 1024; // 8 MiB
 
-/// How often a request that may be repeated is made in all.
-const ATTEMPTS: u32 = 3;
+/// How often a repeatable request is repeated.
+const MAX_RETRIES: usize = 2;
 
-/// The longest wait that a server's `Retry-After` is granted.
+/// The longest `Retry-After` that is respected.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(5);
-
-/// How long to wait before a repetition, if the server does not say.
-const RETRY_AFTER_DEFAULT: Duration = Duration::from_millis(250);
-
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// A profile's API, called with its tokens.
 pub(crate) struct Api<'a> {
@@ -54,15 +48,20 @@ pub(crate) struct Api<'a> {
 
 /// A request without its token.
 struct Call {
-    method: Method,
-    url: Url,
-    headers: Vec<(HeaderName, String)>,
-    body: Option<(&'static str, Vec<u8>)>,
-    /// Whether doing it twice is the same as doing it once, and is answered in the same way.
+    request: RequestBuilder,
+    /// Whether sending it twice has the effect and the response of sending it once.
     is_repeatable: bool,
 }
 
-/// A page of a list: how many, and after what.
+/// Why a call failed.
+#[derive(Debug)]
+pub(crate) enum ApiError {
+    /// The API rejected the request.
+    Problem(Problem),
+    Other(Error),
+}
+
+/// A page of a list: how many entries, and after which.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PageRequest<'a> {
     pub(crate) limit: u64,
@@ -74,171 +73,158 @@ impl<'a> Api<'a> {
         Ok(Self { http: http::client(&profile.api_url)?, profile, tokens })
     }
 
-    /// Whether the person wants to know which requests are made.
+    /// Whether requests are logged.
     pub(crate) fn is_verbose(&self) -> bool {
         self.profile.verbose
     }
 
-    pub(crate) async fn current_user(&self) -> Result<Value, Error> {
-        self.read(self.get(["users", "me"])?).await
+    pub(crate) async fn current_user(&self) -> Result<Value, ApiError> {
+        self.read(self.repeatable(Method::GET, &["users", "me"])?).await
     }
 
-    pub(crate) async fn items(&self, page: PageRequest<'_>) -> Result<ItemPage, Error> {
-        let mut call = self.get(["items"])?;
-        call.url.query_pairs_mut().append_pair("limit", &page.limit.to_string());
-        if let Some(cursor) = page.cursor {
-            call.url.query_pairs_mut().append_pair("cursor", cursor);
-        }
-        self.read(call).await
+    pub(crate) async fn items(&self, page: PageRequest<'_>) -> Result<ItemPage, ApiError> {
+        let call = self.repeatable(Method::GET, &["items"])?;
+        let limit = page.limit.to_string();
+        let query = [("limit", Some(limit.as_str())), ("cursor", page.cursor)];
+        self.read(call.with(|request| request.query(&query))).await
     }
 
-    pub(crate) async fn item(&self, id: Uuid) -> Result<Item, Error> {
-        self.read(self.get(["items", &id.to_string()])?).await
+    pub(crate) async fn item(&self, id: Uuid) -> Result<Item, ApiError> {
+        self.read(self.repeatable(Method::GET, &["items", &id.to_string()])?).await
     }
 
-    /// Creates an item. It carries an idempotency key, so that it can be repeated when the connection breaks.
-    pub(crate) async fn create_item(&self, item: &NewItem) -> Result<Item, Error> {
-        let call = self.call(Method::POST, ["items"])?.json(item)?;
-        let call = call.header(IDEMPOTENCY_KEY, Uuid::new_v4().to_string());
-        self.read(Call { is_repeatable: true, ..call }).await
+    /// Creates an item, with an idempotency key, so that the request can be repeated when the connection breaks.
+    pub(crate) async fn create_item(&self, item: &NewItem) -> Result<Item, ApiError> {
+        let call = self.repeatable(Method::POST, &["items"])?;
+        let key = Uuid::new_v4().to_string();
+        self.read(call.with(|request| request.header("idempotency-key", key).json(item))).await
     }
 
     /// Changes an item by a JSON merge patch (RFC 7396), if it is still at this version.
-    pub(crate) async fn update_item(&self, id: Uuid, patch: &Value, version: u64) -> Result<Item, Error> {
-        let call = self.call(Method::PATCH, ["items", &id.to_string()])?.json(patch)?;
-        let call = call.media_type("application/merge-patch+json").header(IF_MATCH, etag(version));
-        self.read(call).await
+    pub(crate) async fn update_item(&self, id: Uuid, patch: &Value, version: u64) -> Result<Item, ApiError> {
+        let call = self.call(Method::PATCH, &["items", &id.to_string()])?;
+        let (media_type, etag) = ("application/merge-patch+json", etag(version));
+        self.read(call.with(|request| request.header(CONTENT_TYPE, media_type).header(IF_MATCH, etag).json(patch)))
+            .await
     }
 
-    pub(crate) async fn delete_item(&self, id: Uuid, version: Option<u64>) -> Result<(), Error> {
-        let mut call = self.call(Method::DELETE, ["items", &id.to_string()])?;
-        if let Some(version) = version {
-            call = call.header(IF_MATCH, etag(version));
-        }
+    pub(crate) async fn delete_item(&self, id: Uuid, version: Option<u64>) -> Result<(), ApiError> {
+        let call = self.call(Method::DELETE, &["items", &id.to_string()])?;
+        let call = match version {
+            Some(version) => call.with(|request| request.header(IF_MATCH, etag(version))),
+            None => call,
+        };
         self.send(call).await.map(drop)
     }
 
-    pub(crate) async fn attachments(&self, item: Uuid) -> Result<Vec<Attachment>, Error> {
-        let list: models::AttachmentList =
-            self.read(self.get(["items", &item.to_string(), "attachments"])?).await?;
+    pub(crate) async fn attachments(&self, item: Uuid) -> Result<Vec<Attachment>, ApiError> {
+        let call = self.repeatable(Method::GET, &["items", &item.to_string(), "attachments"])?;
+        let list: models::AttachmentList = self.read(call).await?;
         Ok(list.attachments)
     }
 
-    pub(crate) async fn create_attachment(&self, item: Uuid, new: &NewAttachment) -> Result<Upload, Error> {
-        self.read(self.call(Method::POST, ["items", &item.to_string(), "attachments"])?.json(new)?).await
+    pub(crate) async fn create_attachment(
+        &self,
+        item: Uuid,
+        new: &NewAttachment,
+    ) -> Result<Upload, ApiError> {
+        let call = self.call(Method::POST, &["items", &item.to_string(), "attachments"])?;
+        self.read(call.with(|request| request.json(new))).await
     }
 
-    pub(crate) async fn download(&self, item: Uuid, id: Uuid) -> Result<Download, Error> {
-        self.read(self.get(["items", &item.to_string(), "attachments", &id.to_string()])?).await
+    pub(crate) async fn download(&self, item: Uuid, id: Uuid) -> Result<Download, ApiError> {
+        let path = ["items", &item.to_string(), "attachments", &id.to_string()];
+        self.read(self.repeatable(Method::GET, &path)?).await
     }
 
-    pub(crate) async fn delete_attachment(&self, item: Uuid, id: Uuid) -> Result<(), Error> {
-        let segments = ["items", &item.to_string(), "attachments", &id.to_string()];
-        self.send(self.call(Method::DELETE, segments)?).await.map(drop)
+    pub(crate) async fn delete_attachment(&self, item: Uuid, id: Uuid) -> Result<(), ApiError> {
+        let path = ["items", &item.to_string(), "attachments", &id.to_string()];
+        self.send(self.call(Method::DELETE, &path)?).await.map(drop)
     }
 
-    /// The profile, if one was set.
-    pub(crate) async fn user_profile(&self) -> Result<Option<UserProfile>, Error> {
-        match self.read(self.get(["users", "me", "profile"])?).await {
-            Err(Error::Refused(problem)) if problem.status == StatusCode::NOT_FOUND.as_u16() => Ok(None),
+    /// Returns the profile, if one was set.
+    pub(crate) async fn user_profile(&self) -> Result<Option<UserProfile>, ApiError> {
+        match self.read(self.repeatable(Method::GET, &["users", "me", "profile"])?).await {
+            Err(ApiError::Problem(problem)) if problem.status == StatusCode::NOT_FOUND => Ok(None),
             profile => profile.map(Some),
         }
     }
 
-    pub(crate) async fn replace_user_profile(&self, profile: &NewUserProfile) -> Result<UserProfile, Error> {
-        let call = self.call(Method::PUT, ["users", "me", "profile"])?.json(profile)?;
-        self.read(Call { is_repeatable: true, ..call }).await
+    pub(crate) async fn replace_user_profile(
+        &self,
+        profile: &NewUserProfile,
+    ) -> Result<UserProfile, ApiError> {
+        let call = self.repeatable(Method::PUT, &["users", "me", "profile"])?;
+        self.read(call.with(|request| request.json(profile))).await
     }
 
-    pub(crate) async fn delete_user_profile(&self) -> Result<(), Error> {
-        let call = self.call(Method::DELETE, ["users", "me", "profile"])?;
-        self.send(Call { is_repeatable: true, ..call }).await.map(drop)
+    pub(crate) async fn delete_user_profile(&self) -> Result<(), ApiError> {
+        self.send(self.repeatable(Method::DELETE, &["users", "me", "profile"])?).await.map(drop)
     }
 
-    fn get<'s>(&self, segments: impl IntoIterator<Item = &'s str>) -> Result<Call, Error> {
-        Ok(Call { is_repeatable: true, ..self.call(Method::GET, segments)? })
+    fn call(&self, method: Method, path: &[&str]) -> Result<Call, Error> {
+        let url = join(&self.profile.api_url, path.iter().copied())?;
+        Ok(Call { request: self.http.request(method, url).timeout(TIMEOUT), is_repeatable: false })
     }
 
-    fn call<'s>(&self, method: Method, segments: impl IntoIterator<Item = &'s str>) -> Result<Call, Error> {
-        let url = join(&self.profile.api_url, segments)?;
-        Ok(Call { method, url, headers: Vec::new(), body: None, is_repeatable: false })
+    fn repeatable(&self, method: Method, path: &[&str]) -> Result<Call, Error> {
+        Ok(Call { is_repeatable: true, ..self.call(method, path)? })
     }
 
-    async fn read<T: DeserializeOwned>(&self, call: Call) -> Result<T, Error> {
-        let answer = self.send(call).await?;
-        let bytes = self.bytes(answer).await?;
-        serde_json::from_slice(&bytes).map_err(|_| self.not_understood())
+    async fn read<T: DeserializeOwned>(&self, call: Call) -> Result<T, ApiError> {
+        let bytes = self.bytes(self.send(call).await?).await?;
+        serde_json::from_slice(&bytes).map_err(|_| http::invalid_response(&self.name()).into())
     }
 
-    /// Sends with a valid token, and once more with another one if that is refused (RFC 6750 §3.1).
-    async fn send(&self, call: Call) -> Result<Response, Error> {
+    /// Sends with a valid token, and once more with another one if the API rejects that (RFC 6750, section 3.1).
+    async fn send(&self, call: Call) -> Result<Response, ApiError> {
         let session = self.tokens.current().await?;
-        let answer = self.attempt(&call, &session.access_token).await?;
-        let answer = if answer.status() == StatusCode::UNAUTHORIZED {
+        let mut response = self.attempt(&call, &session.access_token).await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
             let session = self.tokens.another_than(&session.access_token).await?;
-            self.attempt(&call, &session.access_token).await?
-        } else {
-            answer
-        };
-        if answer.status().is_success() { Ok(answer) } else { Err(self.failure(answer).await?) }
+            response = self.attempt(&call, &session.access_token).await?;
+        }
+        if response.status().is_success() { Ok(response) } else { Err(self.failure(response).await?) }
     }
 
     async fn attempt(&self, call: &Call, token: &Token) -> Result<Response, Error> {
-        for _ in 1..ATTEMPTS {
-            let outcome = http::send(&self.http, self.request(call, token), self.profile.verbose).await;
-            match call.wait_before_repetition(&outcome) {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => return outcome.map_err(|source| self.no_answer(call, source)),
+        let mut pauses =
+            ExponentialBuilder::default().with_min_delay(Duration::from_millis(250)).with_max_times(MAX_RETRIES).build();
+        loop {
+            let request = call.request.try_clone().ok_or_else(|| http::invalid_response(&self.name()))?;
+            let request = request.bearer_auth(token.expose());
+            let outcome = http::send(&self.http, request, self.profile.verbose).await;
+            match (call.is_transient(&outcome), pauses.next()) {
+                (Some(wait), Some(pause)) => tokio::time::sleep(wait.unwrap_or(pause)).await,
+                _ => return outcome.map_err(|error| self.no_response(call, error)),
             }
         }
-        let outcome = http::send(&self.http, self.request(call, token), self.profile.verbose).await;
-        outcome.map_err(|source| self.no_answer(call, source))
     }
 
-    fn request(&self, call: &Call, token: &Token) -> RequestBuilder {
-        let mut request = self.http.request(call.method.clone(), call.url.clone()).timeout(TIMEOUT);
-        request = request.bearer_auth(token.expose());
-        for (name, value) in &call.headers {
-            request = request.header(name, value);
-        }
-        match &call.body {
-            Some((media_type, body)) => request.header(CONTENT_TYPE, *media_type).body(body.clone()),
-            None => request,
-        }
-    }
-
-    async fn failure(&self, answer: Response) -> Result<Error, Error> {
-        let (status, request_id) = (answer.status(), http::request_id(&answer));
+    async fn failure(&self, response: Response) -> Result<ApiError, Error> {
+        let (status, request_id) = (response.status(), http::request_id(&response));
         if status == StatusCode::UNAUTHORIZED {
-            return Ok(Error::TokenRefused { request_id, login: self.profile.login_command() });
+            let what = format!("the API rejected the sign-in{}", output::request(request_id.as_deref()));
+            let login = self.profile.login_command();
+            let hint = format!("Check that the profile names its user pool, then run `{login}`.");
+            return Ok(Error::new(Exit::NotSignedIn, what, hint).with_detail("request_id", request_id).into());
         }
-        let retry_after = retry_after(&answer);
-        let problem = Box::new(Problem::parse(status, &self.bytes(answer).await?, request_id, retry_after));
-        Ok(match status {
-            StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => Error::Stale(problem),
-            StatusCode::TOO_MANY_REQUESTS => Error::Unavailable(problem),
-            StatusCode::NOT_IMPLEMENTED => Error::Refused(problem),
-            status if status.is_server_error() => Error::Unavailable(problem),
-            _ => Error::Refused(problem),
-        })
+        let retry_after = retry_after(&response);
+        Ok(ApiError::Problem(Problem::parse(status, &self.bytes(response).await?, request_id, retry_after)))
     }
 
-    fn no_answer(&self, call: &Call, source: reqwest::Error) -> Error {
-        if source.is_connect() || call.is_repeatable {
-            return Error::Unreachable { what: self.name(), source };
+    fn no_response(&self, call: &Call, error: reqwest::Error) -> Error {
+        if error.is_connect() || call.is_repeatable {
+            return http::unreachable(&self.name(), error);
         }
-        let hint = "it is not known whether the change was made; look at the item before you repeat it";
-        Error::Interrupted { what: "the request".to_owned(), hint, source: Some(source) }
+        let what = "the connection broke, and it is not known whether the change was made";
+        Error::new(Exit::Unavailable, what, "Check with `items show` before you repeat it.").with_source(error)
     }
 
-    async fn bytes(&self, answer: Response) -> Result<Vec<u8>, Error> {
-        let bytes = http::bytes(answer, MAX_ANSWER_BYTES).await;
-        let bytes = bytes.map_err(|source| Error::Unreachable { what: self.name(), source })?;
-        bytes.ok_or_else(|| self.not_understood())
-    }
-
-    fn not_understood(&self) -> Error {
-        Error::Protocol { what: self.name() }
+    async fn bytes(&self, response: Response) -> Result<Vec<u8>, Error> {
+        let bytes = http::bytes(response, MAX_RESPONSE_BYTES).await;
+        let bytes = bytes.map_err(|error| http::unreachable(&self.name(), error))?;
+        bytes.ok_or_else(|| http::invalid_response(&self.name()))
     }
 
     fn name(&self) -> String {
@@ -247,38 +233,54 @@ impl<'a> Api<'a> {
 }
 
 impl Call {
-    fn json(self, body: &impl Serialize) -> Result<Self, Error> {
-        let body = serde_json::to_vec(body)
-            .map_err(|error| Error::io("the request cannot be written")(error.into()))?;
-        Ok(Self { body: Some(("application/json", body)), ..self })
+    fn with(self, change: impl FnOnce(RequestBuilder) -> RequestBuilder) -> Self {
+        Self { request: change(self.request), ..self }
     }
 
-    fn media_type(mut self, media_type: &'static str) -> Self {
-        if let Some((current, _)) = &mut self.body {
-            *current = media_type;
-        }
-        self
-    }
-
-    fn header(mut self, name: HeaderName, value: String) -> Self {
-        self.headers.push((name, value));
-        self
-    }
-
-    /// Nothing if the outcome is final: a refused connection is, since nobody listens there.
-    fn wait_before_repetition(&self, outcome: &reqwest::Result<Response>) -> Option<Duration> {
-        if !self.is_repeatable {
-            return None;
-        }
+    /// Returns how long the server wants the client to wait if another attempt may succeed. A refused connection is final, since
+    /// nobody listens there.
+    fn is_transient(&self, outcome: &reqwest::Result<Response>) -> Option<Option<Duration>> {
         match outcome {
-            Err(error) if error.is_connect() || error.is_timeout() => None,
-            Err(_) => Some(RETRY_AFTER_DEFAULT),
-            Ok(answer) => {
-                let is_transient = answer.status() == StatusCode::SERVICE_UNAVAILABLE
-                    || answer.status() == StatusCode::TOO_MANY_REQUESTS
-                    || answer.status() == StatusCode::CONFLICT;
-                retry_after(answer).filter(|wait| is_transient && *wait <= MAX_RETRY_AFTER)
+            _ if !self.is_repeatable => None,
+            Err(error) => (!error.is_connect() && !error.is_timeout()).then_some(None),
+            Ok(response) => {
+                let is_transient = matches!(response.status().as_u16(), 409 | 429 | 503);
+                let wait = retry_after(response).filter(|wait| is_transient && *wait <= MAX_RETRY_AFTER);
+                wait.map(Some)
             }
+        }
+    }
+}
+
+impl ApiError {
+    /// Returns the problem's status, if the API rejected the request.
+    pub(crate) fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Problem(problem) => Some(problem.status),
+            Self::Other(_) => None,
+        }
+    }
+
+    /// Returns the request ID, if the request met a newer version of the item.
+    pub(crate) fn is_conflict(&self) -> Option<Option<String>> {
+        match self {
+            Self::Problem(problem) if problem.is_conflict() => Some(problem.request_id.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<ApiError> for Error {
+    fn from(error: ApiError) -> Self {
+        match error {
+            ApiError::Problem(problem) => problem.into(),
+            ApiError::Other(error) => error,
         }
     }
 }
@@ -288,7 +290,7 @@ fn etag(version: u64) -> String {
     format!("\"{version}\"")
 }
 
-/// The delay that the server asks for, in seconds (RFC 9110 §10.2.3); it never sends a date.
-fn retry_after(answer: &Response) -> Option<Duration> {
-    answer.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
+/// The delay that the server requests, in seconds (RFC 9110, section 10.2.3); it never sends a date.
+fn retry_after(response: &Response) -> Option<Duration> {
+    response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }

@@ -1,4 +1,4 @@
-//! What can be typed.
+//! The command line.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::profile::Settings;
 
-/// Keeps your items from a terminal.
+/// Manages your items from a terminal.
 ///
 /// With the local stack running (`cargo run`), `items login` works without any configuration.
 #[derive(Debug, Parser)]
@@ -21,36 +21,36 @@ pub(crate) struct Arguments {
 }
 
 const EXIT_CODES: &str = "Exit codes:
-  0 done   1 failed here (files, keyring, clock)   2 wrong usage   3 not signed in
-  4 refused   5 conflict with another change   6 server unreachable or busy";
+  0 success   1 failure on this machine (files, keyring)   2 usage   3 not signed in
+  4 rejected   5 conflict with another change   6 server unreachable or busy";
 
 /// Options of every command.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Which profile to use; `items config` lists them
+    /// Use this profile; `items config` lists them
     #[arg(long, short, global = true, env = "ITEMS_PROFILE", value_name = "NAME")]
     pub(crate) profile: Option<String>,
-    /// Answer in JSON, errors included
+    /// Print results and errors as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Tell on standard error which requests are made
+    /// Log requests to standard error
     #[arg(long, short, global = true)]
     pub(crate) verbose: bool,
-    #[command(flatten, next_help_heading = "Connection (instead of the profile's)")]
+    #[command(flatten, next_help_heading = "Connection (overrides the profile)")]
     pub(crate) settings: Settings,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Sign in with the browser
+    /// Sign in in the browser
     Login(Login),
-    /// Sign out: revoke the refresh token and forget all tokens
+    /// Sign out: revoke the refresh token and remove all tokens
     Logout,
     /// Show who is signed in
     Whoami,
     /// Print a valid access token and nothing else
     ///
-    /// It is refreshed first if it is about to expire:
+    /// Refreshes it first if it is about to expire:
     /// curl -H "Authorization: Bearer $(items token)" …
     Token,
     /// List your items, newest first
@@ -60,10 +60,10 @@ pub(crate) enum Command {
     Add(Add),
     /// Show an item with its attachments
     Show {
-        /// The item's id
+        /// ID of the item
         id: Uuid,
     },
-    /// Change an item, in your editor or by flags
+    /// Edit an item in your editor, or by flags
     Edit(Edit),
     /// Remove items with their attachments
     Rm(Remove),
@@ -71,9 +71,9 @@ pub(crate) enum Command {
     Attach(Attach),
     /// Remove an attachment from an item
     Detach {
-        /// The item's id
+        /// ID of the item
         id: Uuid,
-        /// The attachment's id or file name
+        /// ID or file name of the attachment
         attachment: String,
     },
     /// Download an item's attachments
@@ -83,7 +83,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<ProfileCommand>,
     },
-    /// Show the configuration in effect and the profiles there are
+    /// Show the configuration in effect and the names of all profiles
     Config,
     /// Print a completion script
     ///
@@ -92,7 +92,7 @@ pub(crate) enum Command {
     /// fish: items completions fish > ~/.config/fish/completions/items.fish
     #[command(verbatim_doc_comment)]
     Completions {
-        /// For which shell
+        /// The shell
         shell: Shell,
     },
 }
@@ -112,7 +112,7 @@ pub(crate) struct List {
     /// Show at most this many
     #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: u64,
-    /// Show all of them
+    /// Show all items
     #[arg(long, short, conflicts_with = "limit")]
     pub(crate) all: bool,
 }
@@ -122,14 +122,14 @@ pub(crate) struct Add {
     /// The title; several words need no quotes
     #[arg(required = true, value_name = "TITLE")]
     pub(crate) title: Vec<String>,
-    /// More about it; `-` reads it from standard input
+    /// The description; `-` reads it from standard input
     #[arg(long, short, value_name = "TEXT")]
     pub(crate) description: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Edit {
-    /// The item's id
+    /// ID of the item
     pub(crate) id: Uuid,
     /// The new title
     #[arg(long, short)]
@@ -137,65 +137,65 @@ pub(crate) struct Edit {
     /// The new description; `-` reads it from standard input
     #[arg(long, short, value_name = "TEXT")]
     pub(crate) description: Option<String>,
-    /// Leave the item without a description
+    /// Remove the description
     #[arg(long, conflicts_with = "description")]
     pub(crate) no_description: bool,
-    /// Change the item only if it is at this version
+    /// Change the item only if it has this version
     #[arg(long, value_name = "VERSION")]
     pub(crate) if_version: Option<u64>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Remove {
-    /// The items' ids
+    /// IDs of the items
     #[arg(required = true, value_name = "ID")]
     pub(crate) ids: Vec<Uuid>,
-    /// Do not ask; without a terminal nothing is asked anyway
+    /// Do not ask for confirmation (never asks without a terminal)
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// Remove the item only if it is at this version
+    /// Remove the item only if it has this version
     #[arg(long, value_name = "VERSION")]
     pub(crate) if_version: Option<u64>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Attach {
-    /// The item's id
+    /// ID of the item
     pub(crate) id: Uuid,
     /// The files
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// The files' media type; without it, it follows from each name
+    /// Media type of the files [default: guessed from the name]
     #[arg(long, value_name = "TYPE")]
     pub(crate) content_type: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Download {
-    /// The item's id
+    /// ID of the item
     pub(crate) id: Uuid,
-    /// Attachments by id or file name; without any, all of the item's
+    /// IDs or file names of attachments [default: all]
     #[arg(value_name = "ATTACHMENT")]
     pub(crate) attachments: Vec<String>,
-    /// A folder to download into, a file for a single attachment, or `-` for standard output
+    /// A folder, a file for a single attachment, or `-` for standard output
     #[arg(long, short, value_name = "PATH", default_value = ".")]
     pub(crate) output: PathBuf,
-    /// Replace files that are there
+    /// Replace existing files
     #[arg(long, short)]
     pub(crate) force: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ProfileCommand {
-    /// Set the profile; what is not given stays as it is
+    /// Set the profile; what is not given stays unchanged
     Set {
         /// The name shown to others
         #[arg(long, short = 'n', value_name = "NAME")]
         display_name: Option<String>,
-        /// A few words; `-` reads them from standard input
+        /// A short text about you; `-` reads it from standard input
         #[arg(long, short, value_name = "TEXT")]
         bio: Option<String>,
-        /// Leave the profile without a bio
+        /// Remove the bio
         #[arg(long, conflicts_with = "bio")]
         no_bio: bool,
     },
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_definition_is_consistent() {
+    fn definition_is_consistent() {
         Arguments::command().debug_assert();
     }
 }

@@ -1,6 +1,6 @@
-//! Places at which the tests kill the program, to see what a crash leaves behind.
+//! Points at which tests kill the program, to see what a crash leaves behind.
 
-/// Ends the process as a kill would, if the environment's `ITEMS_CRASH_AT` names this point.
+/// Ends the process as a kill would, if `ITEMS_CRASH_AT` names this point.
 ///
 /// Debug builds only: a release build has neither the variable nor the check.
 #[cfg(debug_assertions)]
@@ -10,6 +10,6 @@ pub(crate) fn point(name: &str) {
     }
 }
 
-/// Nothing.
+/// Does nothing.
 #[cfg(not(debug_assertions))]
 pub(crate) fn point(_: &str) {}

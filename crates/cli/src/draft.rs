@@ -1,65 +1,42 @@
-//! An item as a text that one edits.
-//!
-//! The first line is the title, the rest the description, and what stands below the last line with scissors is for the
-//! person only (as in `git commit --verbose`: no line of a description is taken for a comment).
+//! An item as a text to edit: the title on the first line, the description below it.
+
+use std::{env, fs, io::Write as _, path::PathBuf, process::Command};
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
-use crate::api::Item;
+use crate::{
+    api::Item,
+    error::Error,
+    store::{create_private_folder, state_folder},
+};
 
-const SCISSORS: &str = "# ------------------------ >8 ------------------------";
+/// More than a title and a description can have.
+const MAX_DRAFT_BYTES: u64 = 256 * 1024; // 256 KiB
 
-const HELP: &str = "# Above: the title on the first line, the description below it.\n\
-    # Save and close to keep the change; leave everything as it is, or empty, to change nothing.\n";
-
-/// What of an item can be changed.
+/// The parts of an item that can be changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Content {
     pub(crate) title: String,
     pub(crate) description: Option<String>,
 }
 
-/// A text that nothing can be made of.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct NoTitle;
-
 impl Content {
-    /// The text to edit, with `below` under the scissors.
-    pub(crate) fn to_draft(&self, below: &str) -> String {
+    pub(crate) fn to_draft(&self) -> String {
         let title = self.title.split_whitespace().collect::<Vec<_>>().join(" ");
-        let description = self.description.as_deref().unwrap_or_default();
-        format!("{title}\n\n{description}\n{SCISSORS}\n{HELP}{below}")
+        format!("{title}\n\n{}\n", self.description.as_deref().unwrap_or_default())
     }
 
-    /// What a text says; nothing if it is empty.
-    pub(crate) fn from_draft(text: &str) -> Result<Option<Self>, NoTitle> {
+    pub(crate) fn from_draft(text: &str) -> Self {
         let text = text.replace("\r\n", "\n");
-        let edited = above_scissors(&text);
-        let (title, description) = edited.split_once('\n').unwrap_or((edited, ""));
-        let (title, description) = (title.trim(), description.trim_matches('\n').trim_end());
-        if title.is_empty() {
-            return if description.is_empty() { Ok(None) } else { Err(NoTitle) };
-        }
+        let (title, description) = text.split_once('\n').unwrap_or((&text, ""));
+        let description = description.trim_matches('\n').trim_end();
         let description = (!description.is_empty()).then(|| description.to_owned());
-        Ok(Some(Self { title: title.to_owned(), description }))
+        Self { title: title.trim().to_owned(), description }
     }
 
-    /// Takes over from `original` what reads the same in a draft, where line breaks of a title and blank lines are lost.
-    pub(crate) fn undisturbed(self, original: &Self) -> Self {
-        let as_read = Self::from_draft(&original.to_draft("")).ok().flatten();
-        let Some(as_read) = as_read else { return self };
-        Self {
-            title: if self.title == as_read.title { original.title.clone() } else { self.title },
-            description: if self.description == as_read.description {
-                original.description.clone()
-            } else {
-                self.description
-            },
-        }
-    }
-
-    /// The JSON merge patch from `original` to this; nothing if they are the same.
+    /// Returns the JSON merge patch from `original` to this; nothing if they are the same.
     pub(crate) fn patch_from(&self, original: &Self) -> Option<Value> {
         let mut patch = Map::new();
         if self.title != original.title {
@@ -72,27 +49,82 @@ impl Content {
     }
 }
 
-/// What stands above the last line that is exactly the scissors.
-fn above_scissors(text: &str) -> &str {
-    let mut start = 0;
-    let lines = text.split_inclusive('\n').map(|line| {
-        let at = start;
-        start += line.len();
-        (at, line)
-    });
-    let scissors = lines.filter(|(_, line)| line.trim_end() == SCISSORS).last();
-    scissors.and_then(|(at, _)| text.get(..at)).unwrap_or(text)
-}
-
-/// Text for below the scissors: no line of it can be taken for them.
-pub(crate) fn quoted(text: &str) -> String {
-    text.lines().map(|line| format!("# | {line}\n")).collect()
-}
-
 impl From<&Item> for Content {
     fn from(item: &Item) -> Self {
         Self { title: item.title.clone(), description: item.description.clone() }
     }
+}
+
+/// A text in a file that stays until the edit is done: whatever happens to this program, the text is not lost.
+#[derive(Debug)]
+pub(crate) struct DraftFile(PathBuf);
+
+impl DraftFile {
+    /// Creates a file for an edit of this item. Files of earlier edits that failed stay.
+    pub(crate) fn create(item: Uuid, text: &str) -> Result<Self, Error> {
+        let folder = state_folder()?.join("drafts");
+        let cannot_write = || Error::io(format!("cannot write a draft to {}", folder.display()));
+        create_private_folder(&folder).map_err(cannot_write())?;
+        let mut file = tempfile::Builder::new()
+            .prefix(&format!("{item}-"))
+            .suffix(".txt")
+            .tempfile_in(&folder)
+            .map_err(cannot_write())?;
+        file.write_all(text.as_bytes()).map_err(cannot_write())?;
+        let path = file.into_temp_path().keep().map_err(|error| cannot_write()(error.error))?;
+        Ok(Self(path))
+    }
+
+    /// Opens the editor, and returns the text when it is closed.
+    pub(crate) fn edit(&self) -> Result<String, Error> {
+        let editor = editor();
+        let what = || format!("the editor `{editor}` failed");
+        let status = command(&editor, &self.0).status().map_err(Error::io(what()))?;
+        if !status.success() {
+            return Err(Error::usage(what(), format!("Set EDITOR. {}", self.kept())));
+        }
+        let cannot_read = || Error::io(format!("cannot read {} as text", self.0.display()));
+        if fs::metadata(&self.0).map_err(cannot_read())?.len() > MAX_DRAFT_BYTES {
+            return Err(cannot_read()(std::io::ErrorKind::FileTooLarge.into()));
+        }
+        fs::read_to_string(&self.0).map_err(cannot_read())
+    }
+
+    pub(crate) fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+
+    /// Says where the text is.
+    pub(crate) fn kept(&self) -> String {
+        format!("Your text is in {}.", self.0.display())
+    }
+
+    pub(crate) fn remove(self) {
+        // A draft that stays does no harm.
+        let _ = fs::remove_file(self.0);
+    }
+}
+
+fn editor() -> String {
+    let mut set = ["VISUAL", "EDITOR"].into_iter().filter_map(|name| env::var(name).ok());
+    let fallback = if cfg!(windows) { "notepad" } else { "vi" };
+    set.find(|editor| !editor.trim().is_empty()).unwrap_or_else(|| fallback.to_owned())
+}
+
+/// EDITOR is a command line, such as `code --wait`; the shell splits it, as for git.
+#[cfg(unix)]
+fn command(editor: &str, path: &std::path::Path) -> Command {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("{editor} \"$@\"")).arg(editor).arg(path);
+    command
+}
+
+#[cfg(not(unix))]
+fn command(editor: &str, path: &std::path::Path) -> Command {
+    let mut words = editor.split_whitespace();
+    let mut command = Command::new(words.next().unwrap_or("notepad"));
+    command.args(words).arg(path);
+    command
 }
 
 #[cfg(test)]
@@ -104,35 +136,17 @@ mod tests {
     }
 
     #[test]
-    fn a_draft_is_read_as_it_was_written() {
-        for content in [
-            content("Buy milk", None),
-            content("Buy milk", Some("Two litres.\n\n# not a comment\n  indented")),
-            content("Buy milk", Some(SCISSORS)),
-        ] {
-            let below = quoted(&format!("theirs\n{SCISSORS}\n"));
-            assert_eq!(Content::from_draft(&content.to_draft(&below)).unwrap(), Some(content));
+    fn draft_is_read_as_it_was_written() {
+        for content in
+            [content("Buy milk", None), content("Buy milk", Some("Two litres.\n\n# not a comment\n  indented"))]
+        {
+            assert_eq!(Content::from_draft(&content.to_draft()), content);
         }
+        assert_eq!(Content::from_draft("\n\n"), content("", None));
     }
 
     #[test]
-    fn what_reads_the_same_stays_as_it_was() {
-        let original = content("two\nlines", Some("\n\ntext\n\n"));
-        let read = Content::from_draft(&original.to_draft("")).unwrap().unwrap();
-        assert_eq!(read.clone().undisturbed(&original), original);
-        let changed = Content { title: "another".into(), ..read };
-        assert_eq!(changed.undisturbed(&original), Content { title: "another".into(), ..original });
-    }
-
-    #[test]
-    fn an_empty_text_changes_nothing_and_a_missing_title_is_a_mistake() {
-        assert_eq!(Content::from_draft("\n\n"), Ok(None));
-        assert_eq!(Content::from_draft(&format!("\n{SCISSORS}\nx")), Ok(None));
-        assert_eq!(Content::from_draft("\ntext"), Err(NoTitle));
-    }
-
-    #[test]
-    fn a_patch_names_only_what_changed() {
+    fn patch_contains_only_what_changed() {
         let original = content("a", Some("b"));
         assert_eq!(original.patch_from(&original), None);
         assert_eq!(content("a", None).patch_from(&original), Some(json!({"description": null})));

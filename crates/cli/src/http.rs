@@ -1,4 +1,4 @@
-//! HTTP with a limit on every wait and every answer, and nothing secret in what is told of it.
+//! HTTP with a limit on every wait and every response, and no secret in what is logged.
 
 use std::{
     sync::OnceLock,
@@ -8,19 +8,22 @@ use std::{
 use reqwest::{Client, RequestBuilder, Response, redirect::Policy};
 use url::{Host, Url};
 
-use crate::{error::Error, output};
+use crate::{
+    error::{Error, Exit},
+    output,
+};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// For this machine's own addresses, and for all others.
 static CLIENTS: [OnceLock<Client>; 2] = [OnceLock::new(), OnceLock::new()];
 
-/// The client for this URL; there is one of each kind in the process.
+/// Returns the client for this URL; the process has one of each kind.
 ///
-/// It follows no redirects: none of the servers sends any, and a token must not go where an answer says. The proxies that the
-/// environment names are used, but not for this machine: http is allowed here because it does not leave the machine.
+/// It follows no redirects: no server that it talks to sends any, and a token must not go where a response says. It uses the
+/// proxies that the environment names, except for this machine: http is allowed here because it does not leave the machine.
 ///
-/// How long an answer may take is for the caller to say: an upload's comes when all is uploaded.
+/// The caller limits how long a response may take: that of an upload comes when everything is uploaded.
 pub(crate) fn client(url: &Url) -> Result<Client, Error> {
     let is_local = is_loopback(url);
     let [local, remote] = &CLIENTS;
@@ -33,11 +36,12 @@ pub(crate) fn client(url: &Url) -> Result<Client, Error> {
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(Policy::none());
     let client = if is_local { builder.no_proxy().build() } else { builder.build() };
-    let client = client.map_err(|source| Error::Unreachable { what: "the network".to_owned(), source })?;
+    let client =
+        client.map_err(|error| Error::new(Exit::Local, "cannot set up TLS", "").with_source(error))?;
     Ok(cell.get_or_init(|| client).clone())
 }
 
-/// Whether the URL's host is this machine itself (RFC 6761 §6.3 for `localhost`).
+/// Whether the URL's host is this machine itself (RFC 6761, section 6.3 for `localhost`).
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -47,7 +51,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Sends a request, and tells of it if asked to: method, URL without its query, status, time, the server's request id.
+/// Sends a request. With `verbose`, logs method, URL without its query, status, time and the server's request ID.
 ///
 /// The error does not contain the URL, which may be a presigned one.
 pub(crate) async fn send(
@@ -58,25 +62,24 @@ pub(crate) async fn send(
     let request = request.build()?;
     let what = format!("{} {}{}", request.method(), origin(request.url()), request.url().path());
     let started = Instant::now();
-    let answer = client.execute(request).await.map_err(reqwest::Error::without_url);
+    let response = client.execute(request).await.map_err(reqwest::Error::without_url);
     if verbose {
         let elapsed = started.elapsed().as_millis();
-        output::note(&match &answer {
-            Ok(answer) => format!(
-                "{what}: {} in {elapsed} ms{}",
-                answer.status(),
-                crate::error::request(request_id(answer).as_ref())
-            ),
-            Err(error) => format!("{what}: no answer after {elapsed} ms: {error}"),
+        output::note(&match &response {
+            Ok(response) => {
+                let id = output::request(request_id(response).as_deref());
+                format!("{what}: {} in {elapsed} ms{id}", response.status())
+            }
+            Err(error) => format!("{what}: no response after {elapsed} ms: {error}"),
         });
     }
-    answer
+    response
 }
 
-/// The body, or nothing if it is longer than `limit` bytes.
-pub(crate) async fn bytes(mut answer: Response, limit: usize) -> reqwest::Result<Option<Vec<u8>>> {
+/// Reads the body; returns nothing if it is longer than `limit` bytes.
+pub(crate) async fn bytes(mut response: Response, limit: usize) -> reqwest::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(reqwest::Error::without_url)? {
+    while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
         if bytes.len() + chunk.len() > limit {
             return Ok(None);
         }
@@ -85,22 +88,34 @@ pub(crate) async fn bytes(mut answer: Response, limit: usize) -> reqwest::Result
     Ok(Some(bytes))
 }
 
-/// The id under which the server logged the request.
-pub(crate) fn request_id(answer: &Response) -> Option<String> {
-    answer.headers().get("x-request-id")?.to_str().ok().map(output::plain)
+/// Returns the ID under which the server logged the request.
+pub(crate) fn request_id(response: &Response) -> Option<String> {
+    response.headers().get("x-request-id")?.to_str().ok().map(output::plain)
 }
 
-/// The base URL with more segments, each encoded.
+/// Appends path segments to a base URL, each encoded.
 pub(crate) fn join<'a>(base: &Url, segments: impl IntoIterator<Item = &'a str>) -> Result<Url, Error> {
     let mut url = base.clone();
-    let not_a_base = |()| Error::Usage(format!("{base} cannot be a base URL: mend the profile"));
+    let not_a_base = |()| Error::usage(format!("{base} is not a base URL"), "Fix the profile.");
     url.path_segments_mut().map_err(not_a_base)?.pop_if_empty().extend(segments);
     Ok(url)
 }
 
-/// Scheme, host and port.
+/// Returns scheme, host and port.
 pub(crate) fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
+}
+
+/// The error of a request to which no response came.
+pub(crate) fn unreachable(what: &str, source: reqwest::Error) -> Error {
+    let hint = "Check that it is running, your network, and `items config`.";
+    Error::new(Exit::Unavailable, format!("cannot reach {what}"), hint).with_source(source)
+}
+
+/// The error of a response that this client cannot read.
+pub(crate) fn invalid_response(what: &str) -> Error {
+    let hint = "Check the URLs with `items config`.";
+    Error::new(Exit::Local, format!("invalid response from {what}"), hint)
 }
 
 #[cfg(test)]

@@ -3,18 +3,20 @@
 mod access;
 mod api;
 mod arguments;
-mod clock;
+mod callback;
 mod commands;
 mod crash;
 mod draft;
-mod editor;
 mod error;
 mod http;
 mod identity;
+mod keyring;
 mod oauth;
 mod output;
 mod profile;
 mod session;
+mod sign_in;
+mod store;
 mod transfer;
 
 use std::process::ExitCode;
@@ -28,7 +30,7 @@ fn main() -> ExitCode {
     let as_json = arguments.options.json;
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads has had enough, and will not miss a message.
+        // The reader of standard output has enough, and does not miss a message.
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             output::failure(&error, as_json);
@@ -39,9 +41,9 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(Error::io("the system refuses"))?;
+    let runtime = runtime.map_err(Error::io("cannot start"))?;
     let outcome = runtime.block_on(commands::run(arguments));
-    // The keys' background task, and a read of standard input that waits for a person, must not hold the process.
+    // The background task of the verifier, and a pending read of standard input, must not keep the process running.
     runtime.shutdown_background();
     outcome
 }

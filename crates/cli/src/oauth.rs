@@ -1,246 +1,271 @@
-//! The user pool's OAuth 2.0 endpoints, as a client uses them.
-//!
-//! Three form posts and one URL: less than a general OAuth library would ask to be configured.
-
-mod callback;
-mod login;
-mod pkce;
+//! The user pool's OAuth 2.0 endpoints, by the `oauth2` crate.
 
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder, Response, StatusCode};
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use oauth2::{
+    AsyncHttpClient, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
+    EndpointSet, ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier,
+    RedirectUrl, RefreshToken, RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse,
+    TokenResponse as _, TokenUrl,
+    basic::{
+        BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse,
+        BasicTokenIntrospectionResponse, BasicTokenType,
+    },
+};
+use reqwest::{RequestBuilder, Response, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
-pub(crate) use self::login::{SignedIn, sign_in};
 use crate::{
-    clock::Skew,
-    error::Error,
-    http::{self, join},
-    output,
-    profile::{Grant, Profile},
+    error::{Error, Exit},
+    http, output,
+    profile::Profile,
     session::Token,
 };
 
-/// How long the token endpoint may take. Two attempts fit into Cognito's longest grace period (60 s) with room to spare.
+/// How long the token endpoint may take. Two attempts fit into Cognito's longest grace period (60 s).
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Larger than any answer with three tokens of 16 KiB.
-const MAX_ANSWER_BYTES: usize = 128 * 1024; // 128 KiB
+/// Larger than any response with three tokens of 16 KiB.
+const MAX_RESPONSE_BYTES: usize = 128 * 1024; // 128 KiB
 
-/// The longest lifetime that an access token of Cognito can have (API reference, `AccessTokenValidity`).
-const MAX_LIFETIME_SECONDS: i64 = 24 * 60 * 60;
+/// The longest lifetime of an access token of Cognito (API reference, `AccessTokenValidity`).
+const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A profile's user pool.
+type OAuthClient = Client<
+    BasicErrorResponse,
+    TokenResponse,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+type TokenResponse = StandardTokenResponse<IdTokenField, BasicTokenType>;
+type TokenError = RequestTokenError<reqwest::Error, BasicErrorResponse>;
+
+/// OpenID Connect Core 1.0, section 3.1.3.3.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct IdTokenField {
+    id_token: Option<Token>,
+}
+
+impl ExtraTokenFields for IdTokenField {}
+
+/// The client of a profile's user pool.
 pub(crate) struct UserPoolClient<'a> {
-    http: Client,
+    http: reqwest::Client,
+    oauth: OAuthClient,
     profile: &'a Profile,
 }
 
-/// What the token endpoint gives (RFC 6749 §5.1, OpenID Connect Core 1.0 §3.1.3.3).
+/// What the token endpoint returns.
 #[derive(Debug)]
 pub(crate) struct Tokens {
     pub(crate) access_token: Token,
-    /// Absent on a refresh without rotation, when the old one stays in use.
+    /// Absent after a refresh without rotation: the old one stays in use.
     pub(crate) refresh_token: Option<Token>,
     pub(crate) id_token: Option<Token>,
     pub(crate) expires_in: i64,
 }
 
-#[derive(Deserialize)]
-struct TokenAnswer {
-    access_token: Token,
-    token_type: String,
-    expires_in: i64,
-    refresh_token: Option<Token>,
-    id_token: Option<Token>,
-}
-
-/// RFC 6749 §5.2.
-#[derive(Default, Deserialize)]
-struct ErrorAnswer {
-    #[serde(default)]
-    error: String,
-    error_description: Option<String>,
-}
-
-/// Why a refresh gave no tokens.
+/// Why a refresh failed.
 #[derive(Debug)]
 pub(crate) enum RefreshError {
-    /// The refresh token is expired, revoked, or used twice: the sign-in is over.
+    /// The refresh token is expired, revoked, or used twice: the sign-in has ended.
     InvalidGrant,
-    /// Nothing is known about the refresh token, which may still be good.
+    /// This says nothing about the refresh token, which may still be good.
     Other(Error),
+}
+
+/// An authorization request, and what its response is checked with.
+pub(crate) struct AuthorizationRequest {
+    pub(crate) url: Url,
+    /// Against forged callbacks (RFC 6749, section 10.12).
+    pub(crate) state: CsrfToken,
+    /// Against ID tokens of another sign-in (OpenID Connect Core 1.0, section 15.5.2).
+    pub(crate) nonce: String,
+    /// Against stolen codes (RFC 7636).
+    pub(crate) verifier: PkceCodeVerifier,
 }
 
 impl<'a> UserPoolClient<'a> {
     pub(crate) fn new(profile: &'a Profile) -> Result<Self, Error> {
-        Ok(Self { http: http::client(&profile.domain)?, profile })
+        let endpoint = |name| http::join(&profile.domain, ["oauth2", name]);
+        let oauth = Client::new(ClientId::new(profile.client_id.clone()))
+            .set_auth_uri(AuthUrl::from_url(endpoint("authorize")?))
+            .set_token_uri(TokenUrl::from_url(endpoint("token")?));
+        Ok(Self { http: http::client(&profile.domain)?, oauth, profile })
     }
 
-    /// Exchanges a code (RFC 6749 §4.1.3, RFC 7636 §4.5).
+    /// Starts the authorization code flow with PKCE, `state` and `nonce`.
+    pub(crate) fn authorization_request(
+        &self,
+        redirect_uri: RedirectUrl,
+        scopes: &str,
+        prompt: Option<&'static str>,
+    ) -> AuthorizationRequest {
+        let nonce = CsrfToken::new_random_len(32).into_secret();
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let oauth = self.oauth.clone().set_redirect_uri(redirect_uri);
+        let mut request = oauth
+            .authorize_url(|| CsrfToken::new_random_len(32))
+            .set_pkce_challenge(challenge)
+            .add_extra_param("nonce", nonce.clone())
+            .add_scopes(scopes.split(' ').map(|scope| Scope::new(scope.to_owned())));
+        if let Some(prompt) = prompt {
+            request = request.add_extra_param("prompt", prompt);
+        }
+        let (url, state) = request.url();
+        AuthorizationRequest { url, state, nonce, verifier }
+    }
+
+    /// Exchanges a code for tokens (RFC 6749, section 4.1.3; RFC 7636, section 4.5).
     pub(crate) async fn exchange(
         &self,
-        code: &str,
-        redirect_uri: &str,
-        verifier: &str,
+        code: String,
+        redirect_uri: RedirectUrl,
+        verifier: PkceCodeVerifier,
     ) -> Result<Tokens, Error> {
-        let form = [
-            ("grant_type", "authorization_code"),
-            ("client_id", &self.profile.client_id),
-            ("code", code),
-            ("redirect_uri", redirect_uri),
-            ("code_verifier", verifier),
-        ];
-        match self.request_tokens(&form).await? {
-            Ok(tokens) => Ok(tokens),
-            Err(refusal) => Err(Error::SignInRefused {
-                description: refusal.description(),
-                error: refusal.error,
-                login: self.profile.login_command(),
-            }),
-        }
+        let oauth = self.oauth.clone().set_redirect_uri(redirect_uri);
+        let request = oauth.exchange_code(AuthorizationCode::new(code)).set_pkce_verifier(verifier);
+        self.tokens(request.request_async(self).await).map_err(|error| match &error {
+            RequestTokenError::ServerResponse(response) => {
+                self.sign_in_rejected(&response.error().to_string(), description(response))
+            }
+            _ => self.failed(error),
+        })
     }
 
-    /// Refreshes (RFC 6749 §6).
+    /// Refreshes the tokens (RFC 6749, section 6).
     ///
-    /// If the connection breaks, or a gateway answers in the pool's place, the pool may have rotated the token without our
-    /// knowing the new one. One more attempt with the old one, at once, falls into the grace period that rotation has for
-    /// this case.
+    /// If the connection breaks, or a gateway answers instead of the pool, the pool may have rotated the token. One more attempt
+    /// with the old token, at once, falls into the grace period that rotation has for this case.
     pub(crate) async fn refresh(&self, refresh_token: &Token) -> Result<Tokens, RefreshError> {
-        let form = [
-            ("grant_type", "refresh_token"),
-            ("client_id", &self.profile.client_id),
-            ("refresh_token", refresh_token.expose()),
-        ];
-        let mut answer = self.request_tokens(&form).await;
-        if matches!(&answer, Err(Error::Unreachable { source, .. }) if may_have_rotated(source)) {
-            answer = self.request_tokens(&form).await;
+        let refresh_token = RefreshToken::new(refresh_token.expose().to_owned());
+        let request = || self.oauth.exchange_refresh_token(&refresh_token).request_async(self);
+        let mut response = request().await;
+        if matches!(&response, Err(RequestTokenError::Request(error)) if may_have_rotated(error)) {
+            response = request().await;
         }
-        match answer.map_err(RefreshError::Other)? {
-            Ok(tokens) => Ok(tokens),
-            Err(refusal) if refusal.error == "invalid_grant" => Err(RefreshError::InvalidGrant),
-            Err(refusal) => Err(RefreshError::Other(refusal.into_client_refused())),
-        }
+        self.tokens(response).map_err(|error| match &error {
+            RequestTokenError::ServerResponse(response)
+                if *response.error() == BasicErrorResponseType::InvalidGrant =>
+            {
+                RefreshError::InvalidGrant
+            }
+            _ => RefreshError::Other(self.failed(error)),
+        })
     }
 
-    /// Gets an access token for the machine itself (RFC 6749 §4.4), with its secret in the header (§2.3.1).
+    /// Requests an access token for the machine itself (RFC 6749, section 4.4), with its secret in the header (section 2.3.1).
     pub(crate) async fn client_credentials(&self, secret: &SecretString) -> Result<Tokens, Error> {
-        let form = [("grant_type", "client_credentials"), ("scope", &self.profile.scopes)];
-        let request = self.post("token", &form)?;
-        let request = request.basic_auth(&self.profile.client_id, Some(secret.expose_secret()));
-        self.tokens(self.send(request).await?).await?.map_err(ErrorAnswer::into_client_refused)
+        let secret = ClientSecret::new(secret.expose_secret().to_owned());
+        let oauth = self.oauth.clone().set_client_secret(secret);
+        // Without scopes, Cognito grants all that the client may have.
+        let scopes = self.profile.scopes.iter().flat_map(|scopes| scopes.split(' '));
+        let request = oauth
+            .exchange_client_credentials()
+            .add_scopes(scopes.map(|scope| Scope::new(scope.to_owned())));
+        self.tokens(request.request_async(self).await).map_err(|error| self.failed(error))
     }
 
-    /// Revokes a refresh token (RFC 7009 §2.1), and with it all that was issued from it.
+    /// Revokes a refresh token (RFC 7009, section 2.1), and with it all tokens that were issued from it. An unknown token is not
+    /// an error.
     ///
-    /// One that is unknown or revoked already is answered with 200, too.
+    /// `oauth2` revokes over https only, which would exclude pools on this machine.
     pub(crate) async fn revoke(&self, refresh_token: &Token) -> Result<(), Error> {
         let form = [("token", refresh_token.expose()), ("client_id", &self.profile.client_id)];
-        let answer = self.send(self.post("revoke", &form)?).await?;
-        if answer.status().is_success() {
-            return Ok(());
-        }
-        Err(self.refusal(answer).await?.into_client_refused())
+        let url = http::join(&self.profile.domain, ["oauth2", "revoke"])?;
+        let response = self.send(self.http.post(url).form(&form)).await;
+        let response = response.map_err(|error| http::unreachable(&self.name(), error))?;
+        if response.status().is_success() { Ok(()) } else { Err(http::invalid_response(&self.name())) }
     }
 
-    fn endpoint(&self, name: &str) -> Result<Url, Error> {
-        join(&self.profile.domain, ["oauth2", name])
-    }
-
-    fn post(&self, endpoint: &str, form: &[(&str, &str)]) -> Result<RequestBuilder, Error> {
-        Ok(self.http.post(self.endpoint(endpoint)?).form(form).timeout(TIMEOUT))
-    }
-
-    async fn request_tokens(&self, form: &[(&str, &str)]) -> Result<Result<Tokens, ErrorAnswer>, Error> {
-        let answer = self.send(self.post("token", form)?).await?;
-        self.tokens(answer).await
-    }
-
-    async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
-        let answer = http::send(&self.http, request, self.profile.verbose).await;
-        let answer = answer.map_err(|source| self.unreachable(source))?;
-        if let Some(skew) = Skew::of_answer(answer.headers()) {
-            output::warn_once(&format!("{skew}: set it right, or sign-ins and certificates will fail"));
-        }
-        Ok(answer)
-    }
-
-    async fn tokens(&self, answer: Response) -> Result<Result<Tokens, ErrorAnswer>, Error> {
-        if !answer.status().is_success() {
-            return self.refusal(answer).await.map(Err);
-        }
-        let bytes = self.bytes(answer).await?;
-        let answer: TokenAnswer = serde_json::from_slice(&bytes).map_err(|_| self.not_understood())?;
-        // RFC 6749 §7.1: a token of a type that is not understood must not be used.
-        if !answer.token_type.eq_ignore_ascii_case("bearer") || answer.expires_in <= 0 {
-            return Err(self.not_understood());
-        }
-        Ok(Ok(Tokens {
-            access_token: answer.access_token,
-            refresh_token: answer.refresh_token,
-            id_token: answer.id_token,
-            expires_in: answer.expires_in.min(MAX_LIFETIME_SECONDS),
-        }))
-    }
-
-    /// An error that the endpoint explains; one of its own making, such as 503, says nothing about the request.
-    async fn refusal(&self, answer: Response) -> Result<ErrorAnswer, Error> {
-        let status = answer.status();
-        let failure = answer.error_for_status_ref().err();
-        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(match failure {
-                Some(source) => self.unreachable(source.without_url()),
-                None => self.not_understood(),
-            });
-        }
-        let bytes = self.bytes(answer).await?;
-        let refusal: ErrorAnswer = serde_json::from_slice(&bytes).unwrap_or_default();
-        if refusal.error.is_empty() { Err(self.not_understood()) } else { Ok(refusal) }
-    }
-
-    async fn bytes(&self, answer: Response) -> Result<Vec<u8>, Error> {
-        let bytes = http::bytes(answer, MAX_ANSWER_BYTES).await.map_err(|source| self.unreachable(source))?;
-        bytes.ok_or_else(|| self.not_understood())
-    }
-
-    fn unreachable(&self, source: reqwest::Error) -> Error {
-        Error::Unreachable {
-            what: format!("the user pool at {}", http::origin(&self.profile.domain)),
-            source,
+    /// Sends a request. A server error and 429 say nothing about the request, so they are failures of the transport.
+    async fn send(&self, request: RequestBuilder) -> reqwest::Result<Response> {
+        let response = http::send(&self.http, request.timeout(TIMEOUT), self.profile.verbose).await?;
+        match response.status() {
+            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                response.error_for_status().map_err(reqwest::Error::without_url)
+            }
+            _ => Ok(response),
         }
     }
 
-    fn not_understood(&self) -> Error {
-        Error::Protocol { what: format!("the user pool at {}", http::origin(&self.profile.domain)) }
+    async fn call_endpoint(&self, request: HttpRequest) -> reqwest::Result<HttpResponse> {
+        let (parts, body) = request.into_parts();
+        let request = self.http.request(parts.method, parts.uri.to_string()).headers(parts.headers);
+        let response = self.send(request.body(body)).await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        // An empty body is reported as an invalid response.
+        let body = http::bytes(response, MAX_RESPONSE_BYTES).await?.unwrap_or_default();
+        let mut response = HttpResponse::new(body);
+        (*response.status_mut(), *response.headers_mut()) = (status, headers);
+        Ok(response)
     }
 
-    fn redirect_uri(&self) -> Option<&Url> {
-        match &self.profile.grant {
-            Grant::AuthorizationCode { redirect_uri } => redirect_uri.as_ref(),
-            Grant::ClientCredentials { .. } => None,
+    fn tokens(&self, response: Result<TokenResponse, TokenError>) -> Result<Tokens, TokenError> {
+        let response = response?;
+        let lifetime = response.expires_in().unwrap_or_default().min(MAX_LIFETIME);
+        // RFC 6749, section 7.1: a client must not use a token of a type that it does not know.
+        if *response.token_type() != BasicTokenType::Bearer || lifetime.is_zero() {
+            return Err(RequestTokenError::Other("no bearer token with a lifetime".to_owned()));
         }
+        Ok(Tokens {
+            access_token: response.access_token().secret().as_str().into(),
+            refresh_token: response.refresh_token().map(|token| token.secret().as_str().into()),
+            id_token: response.extra_fields().id_token.clone(),
+            expires_in: i64::try_from(lifetime.as_secs()).unwrap_or(0),
+        })
+    }
+
+    /// The error of a sign-in that the pool, or the user, rejected (RFC 6749, sections 4.1.2.1 and 5.2).
+    pub(crate) fn sign_in_rejected(&self, error: &str, description: Option<&str>) -> Error {
+        let hint = format!("Run `{}` to try again.", self.profile.login_command());
+        Error::new(Exit::NotSignedIn, rejection("the sign-in", error, description), hint)
+    }
+
+    fn failed(&self, error: TokenError) -> Error {
+        match error {
+            RequestTokenError::Request(error) => http::unreachable(&self.name(), error),
+            RequestTokenError::ServerResponse(response) => {
+                let what = rejection("the client", &response.error().to_string(), description(&response));
+                Error::new(Exit::Rejected, what, "Check the profile with `items config`.")
+            }
+            // The response may contain tokens, so it is not quoted.
+            RequestTokenError::Parse(..) | RequestTokenError::Other(_) => http::invalid_response(&self.name()),
+        }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        format!("the user pool at {}", http::origin(&self.profile.domain))
     }
 }
 
-/// Whether the pool may have carried out the request for which there was no good answer.
+impl<'c> AsyncHttpClient<'c> for UserPoolClient<'_> {
+    type Error = reqwest::Error;
+    type Future = std::pin::Pin<Box<dyn Future<Output = reqwest::Result<HttpResponse>> + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.call_endpoint(request))
+    }
+}
+
+/// Whether the pool may have carried out a request that got no good response.
 fn may_have_rotated(failure: &reqwest::Error) -> bool {
     !failure.is_connect() && failure.status() != Some(StatusCode::TOO_MANY_REQUESTS)
 }
 
-impl ErrorAnswer {
-    fn description(&self) -> String {
-        self.error_description.as_deref().map(|text| format!(": {}", output::plain(text))).unwrap_or_default()
-    }
-
-    fn into_client_refused(self) -> Error {
-        Error::ClientRefused { description: self.description(), error: output::plain(&self.error) }
-    }
+fn description(response: &BasicErrorResponse) -> Option<&str> {
+    response.error_description().map(String::as_str)
 }
 
-impl From<Error> for RefreshError {
-    fn from(error: Error) -> Self {
-        Self::Other(error)
-    }
+fn rejection(what: &str, error: &str, description: Option<&str>) -> String {
+    let description = description.map(|text| format!(" ({})", output::plain(text))).unwrap_or_default();
+    format!("the user pool rejected {what}: {}{description}", output::plain(error))
 }

@@ -1,20 +1,20 @@
-//! What people and programs get to see.
+//! What people and programs see.
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
-    sync::atomic::{AtomicBool, Ordering},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
+use indicatif::HumanDuration;
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::{clock, error::Error};
+use crate::error::Error;
 
-/// The width of a terminal that does not tell.
+/// The width of a terminal that does not report it.
 const DEFAULT_COLUMNS: usize = 80;
 
-/// How results are written: for programs in JSON, for people as tables, and plainly into pipes.
+/// How results are written: JSON for programs, tables for people, plain lines for pipes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Json,
@@ -30,105 +30,131 @@ impl Format {
             (false, false) => Self::Plain,
         }
     }
-}
 
-/// A line of a result. Colours are left out where standard output is no terminal, and where `NO_COLOR` is set.
-pub(crate) fn line(text: &str) -> Result<(), Error> {
-    writeln!(anstream::stdout().lock(), "{text}").map_err(Error::io("standard output cannot be written to"))
-}
+    /// Writes a result: the value in JSON, or one line.
+    pub(crate) fn print(self, value: &impl Serialize, text: &str) -> Result<(), Error> {
+        self.print_or_plain(value, text, text)
+    }
 
-/// A result for programs.
-pub(crate) fn json(value: &impl Serialize) -> Result<(), Error> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|error| Error::io("the result cannot be written as JSON")(error.into()))?;
-    line(&text)
-}
-
-/// Something that the person should know and a program need not.
-pub(crate) fn note(text: &str) {
-    // Nobody can be told if standard error is closed.
-    let _ = writeln!(anstream::stderr().lock(), "{text}");
-}
-
-/// A warning that is not repeated in this process.
-pub(crate) fn warn_once(text: &str) {
-    static WARNED: AtomicBool = AtomicBool::new(false);
-    if !WARNED.swap(true, Ordering::Relaxed) {
-        note(&format!("warning: {text}"));
+    /// Writes a result: the value in JSON, a line for people, or another line for pipes.
+    pub(crate) fn print_or_plain(
+        self,
+        value: &impl Serialize,
+        text: &str,
+        plain: &str,
+    ) -> Result<(), Error> {
+        match self {
+            Self::Json => json(value),
+            Self::Terminal => line(text),
+            Self::Plain => line(plain),
+        }
     }
 }
 
-/// The reason why it ends here.
+/// Writes a line to standard output. Colours are left out if it is not a terminal or if `NO_COLOR` is set.
+pub(crate) fn line(text: &str) -> Result<(), Error> {
+    writeln!(anstream::stdout().lock(), "{text}").map_err(Error::io("cannot write to standard output"))
+}
+
+/// Writes a value as JSON to standard output.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Error> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Error::io("cannot write the result as JSON")(error.into()))?;
+    line(&text)
+}
+
+/// Writes a line to standard error.
+pub(crate) fn note(text: &str) {
+    // If standard error is closed, nobody can be told.
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+/// Reports the error that ended the program.
 pub(crate) fn failure(error: &Error, as_json: bool) {
     if as_json {
         return note(&error.to_json().to_string());
     }
-    note(&format!("{}: {}", bold("error"), error.with_causes()));
-    if let Error::EditConflict(conflict) = error {
-        note(&format!("\n{}", conflict.versions()));
+    note(&format!("{}: {error}", bold("error")));
+    if let Some(text) = error.attachment() {
+        note(&format!("\n{text}"));
     }
 }
 
-/// Text that somebody else wrote, on one line and without anything that a terminal obeys: control characters, and those that
-/// change the direction of what follows (Unicode TR 9).
+/// Makes text of unknown origin safe for a terminal, on one line: replaces control characters, and those that change the
+/// direction of what follows (Unicode TR 9).
 pub(crate) fn plain(text: &str) -> String {
     text.chars().map(|c| if is_harmful(c) || matches!(c, '\n' | '\t') { ' ' } else { c }).collect()
 }
 
-/// The same on several lines.
+/// Like [`plain`], but keeps lines and tabs.
 pub(crate) fn plain_lines(text: &str) -> String {
     text.chars().filter(|c| *c != '\r').map(|c| if is_harmful(c) { ' ' } else { c }).collect()
 }
 
-/// The text in bold, where that can be shown.
+/// Returns the request ID in parentheses, for a search in the server's log.
+pub(crate) fn request(id: Option<&str>) -> String {
+    id.map(|id| format!(" (request {id})")).unwrap_or_default()
+}
+
 pub(crate) fn bold(text: &str) -> String {
     format!("\u{1b}[1m{text}\u{1b}[0m")
 }
 
-/// The text in a colour that steps back.
 pub(crate) fn dim(text: &str) -> String {
     format!("\u{1b}[2m{text}\u{1b}[0m")
 }
 
-/// The text in exactly this many columns of the terminal.
+/// Pads or cuts the text to exactly this many columns.
 pub(crate) fn fit(text: &str, columns: usize) -> String {
     console::pad_str(&plain(text), columns, console::Alignment::Left, Some("…")).into_owned()
 }
 
-/// How wide the terminal is.
+/// Writes a table of labels and values, the labels in a column of this width.
+pub(crate) fn fields(columns: usize, entries: &[(&str, String)]) -> Result<(), Error> {
+    entries
+        .iter()
+        .try_for_each(|(label, value)| line(&format!("{} {}", dim(&fit(label, columns)), plain(value))))
+}
+
+/// Returns the width of the terminal.
 pub(crate) fn columns() -> usize {
     console::Term::stdout().size_checked().map_or(DEFAULT_COLUMNS, |(_, columns)| usize::from(columns))
 }
 
-/// How long ago an RFC 3339 time was.
+/// Says how long ago an RFC 3339 time was.
 pub(crate) fn age(timestamp: &str) -> String {
     let Ok(then) = OffsetDateTime::parse(timestamp, &Rfc3339) else { return plain(timestamp) };
     let elapsed = SystemTime::now().duration_since(then.into()).unwrap_or_default();
-    if elapsed.as_secs() == 0 { "now".to_owned() } else { format!("{} ago", clock::span(elapsed)) }
+    if elapsed < Duration::from_secs(1) { "now".to_owned() } else { format!("{} ago", span(elapsed)) }
 }
 
-/// A number of bytes in its largest unit.
+/// Writes a duration in its largest unit: `3 minutes`.
+pub(crate) fn span(duration: Duration) -> String {
+    HumanDuration(duration).to_string()
+}
+
+/// Writes a number of bytes in its largest unit.
 pub(crate) fn size(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
 }
 
-/// Whether a person can be asked.
+/// Whether there is a person to ask.
 pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks; only a yes is one.
+/// Asks a question; everything but a yes is a no.
 pub(crate) fn confirm(question: &str) -> Result<bool, Error> {
     let _ = write!(anstream::stderr().lock(), "{question} [y/N] ");
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).map_err(Error::io("standard input cannot be read"))?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    let mut reply = String::new();
+    io::stdin().read_line(&mut reply).map_err(Error::io("cannot read standard input"))?;
+    Ok(matches!(reply.trim(), "y" | "Y" | "yes"))
 }
 
 fn is_harmful(c: char) -> bool {
-    let turns_direction =
+    let changes_direction =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    turns_direction || (c.is_control() && !matches!(c, '\n' | '\t'))
+    changes_direction || (c.is_control() && !matches!(c, '\n' | '\t'))
 }
 
 #[cfg(test)]
@@ -136,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_wrote_cannot_drive_the_terminal() {
+    fn foreign_text_cannot_control_the_terminal() {
         assert_eq!(plain("a\u{1b}[31mb\nc\td\u{9b}e\u{202e}f"), "a [31mb c d e f");
         assert_eq!(plain_lines("a\r\nb\u{7}\tc"), "a\nb \tc");
     }
@@ -149,9 +175,9 @@ mod tests {
     }
 
     #[test]
-    fn ages_are_told_roughly() {
-        let then = OffsetDateTime::now_utc() - time::Duration::minutes(90);
-        assert_eq!(age(&then.format(&Rfc3339).unwrap()), "1 h ago");
+    fn age_uses_its_largest_unit() {
+        let then = OffsetDateTime::now_utc() - time::Duration::minutes(180);
+        assert_eq!(age(&then.format(&Rfc3339).unwrap()), "3 hours ago");
         let future = OffsetDateTime::now_utc() + time::Duration::minutes(90);
         assert_eq!(age(&future.format(&Rfc3339).unwrap()), "now");
         assert_eq!(age("\u{1b}"), " ");

@@ -1,4 +1,4 @@
-//! What the API sends and takes. The OpenAPI document describes it.
+//! The bodies of requests and responses. The OpenAPI document describes them.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -50,7 +50,7 @@ pub(crate) struct AttachmentList {
     pub(crate) attachments: Vec<Attachment>,
 }
 
-/// An attachment that awaits its bytes.
+/// An attachment whose bytes are to be uploaded.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Upload {
     #[serde(flatten)]
@@ -58,7 +58,7 @@ pub(crate) struct Upload {
     pub(crate) upload: PresignedRequest,
 }
 
-/// An attachment and where its bytes are.
+/// An attachment, and where to download its bytes.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Download {
     #[serde(flatten)]
@@ -66,7 +66,7 @@ pub(crate) struct Download {
     pub(crate) download: PresignedRequest,
 }
 
-/// A request that S3 accepts as it stands. Its URL is a secret while it works.
+/// A request that S3 accepts unchanged. Its URL is a secret while it is valid.
 #[derive(Deserialize)]
 pub(crate) struct PresignedRequest {
     pub(crate) url: Url,

@@ -5,23 +5,27 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::{clock::span, error::request, output::plain};
+use serde_json::json;
 
-/// What the API says is wrong.
+use crate::{
+    error::{Error, Exit},
+    output::{plain, request, span},
+};
+
+/// Why the API rejected a request.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
-    pub(crate) status: u16,
-    /// What kind it is, for programs.
-    pub(crate) kind: String,
+    pub(crate) status: StatusCode,
+    kind: String,
     pub(crate) request_id: Option<String>,
-    pub(crate) errors: Vec<FieldError>,
+    errors: Vec<FieldError>,
     detail: String,
     retry_after: Option<Duration>,
 }
 
 /// One mistake in the request, and where.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct FieldError {
+struct FieldError {
     pointer: String,
     detail: String,
 }
@@ -37,7 +41,7 @@ struct Body {
 }
 
 impl Problem {
-    /// The problem in an answer. One in another form, such as a proxy's page, is known by its status alone.
+    /// Parses the problem in a response. Of another body, such as a proxy's page, only the status counts.
     pub(super) fn parse(
         status: StatusCode,
         body: &[u8],
@@ -45,9 +49,9 @@ impl Problem {
         retry_after: Option<Duration>,
     ) -> Self {
         let body: Body = serde_json::from_slice(body).unwrap_or_default();
-        let reason = || format!("the server answered {status}");
+        let reason = || format!("the server responded with {status}");
         Self {
-            status: status.as_u16(),
+            status,
             kind: body.kind.unwrap_or_else(|| "about:blank".to_owned()),
             request_id: body.request_id.map(|id| plain(&id)).or(request_id),
             errors: body.errors,
@@ -56,9 +60,18 @@ impl Problem {
         }
     }
 
-    /// What happened, what to do next, and the request's id.
-    pub(crate) fn sentence(&self) -> String {
-        format!("{}: {}{}", self.what(), self.next_step(), request(self.request_id.as_ref()))
+    /// Whether another change came first.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(self.status, StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED)
+    }
+
+    fn exit(&self) -> Exit {
+        match self.status {
+            _ if self.is_conflict() => Exit::Conflict,
+            StatusCode::TOO_MANY_REQUESTS => Exit::Unavailable,
+            status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => Exit::Unavailable,
+            _ => Exit::Rejected,
+        }
     }
 
     fn what(&self) -> String {
@@ -73,24 +86,33 @@ impl Problem {
     }
 
     fn next_step(&self) -> String {
-        match self.status {
-            400 | 413 | 415 | 422 => "mend that and try again".to_owned(),
-            403 => "ask for access, or sign in as somebody who has it".to_owned(),
-            404 => "find what there is with `items list`".to_owned(),
-            409 if self.kind == "/problems/too-many-attachments" => {
-                "remove one with `items detach`".to_owned()
-            }
-            409 | 412 | 428 => "look at it with `items show` and repeat the change".to_owned(),
-            501 => "use another server".to_owned(),
+        match self.status.as_u16() {
+            400 | 413 | 415 | 422 => "Correct the request and try again.".to_owned(),
+            403 => "Ask for access, or sign in as a user who has it.".to_owned(),
+            404 => "List your items with `items list`.".to_owned(),
+            409 if self.kind == "/problems/too-many-attachments" => "Remove one with `items detach`.".to_owned(),
+            409 | 412 | 428 => "Check it with `items show` and repeat the change.".to_owned(),
+            501 => "Use another server.".to_owned(),
             _ => match self.retry_after {
-                Some(wait) => format!("try again in {}", span(wait)),
-                None => "try again later".to_owned(),
+                Some(wait) => format!("Try again in {}.", span(wait)),
+                None => "Try again later.".to_owned(),
             },
         }
     }
 }
 
-/// A sentence that goes on after a colon.
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        let what = format!("{}{}", problem.what(), request(problem.request_id.as_deref()));
+        Error::new(problem.exit(), what, problem.next_step())
+            .with_detail("status", problem.status.as_u16())
+            .with_detail("type", problem.kind)
+            .with_detail("request_id", problem.request_id)
+            .with_detail("errors", json!(problem.errors))
+    }
+}
+
+/// For use after a colon.
 fn uncapitalized(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
@@ -100,31 +122,31 @@ fn uncapitalized(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn sentence(status: u16, body: &str, retry_after: Option<u64>) -> String {
+    fn message(status: u16, body: &str, retry_after: Option<u64>) -> String {
         let status = StatusCode::from_u16(status).unwrap();
-        Problem::parse(status, body.as_bytes(), Some("r1".into()), retry_after.map(Duration::from_secs))
-            .sentence()
+        let retry_after = retry_after.map(Duration::from_secs);
+        Error::from(Problem::parse(status, body.as_bytes(), Some("r1".into()), retry_after)).to_string()
     }
 
     #[test]
-    fn a_problem_is_one_sentence_with_a_next_step_and_the_id() {
+    fn problem_is_reported_with_its_request_id_and_what_to_do() {
         let body = r#"{"type":"about:blank","detail":"There is no such item.","request_id":"r2"}"#;
         assert_eq!(
-            sentence(404, body, None),
-            "there is no such item: find what there is with `items list` (request r2)"
+            message(404, body, None),
+            "there is no such item (request r2). List your items with `items list`."
         );
         let body = r#"{"detail":"x","errors":[{"pointer":"/title","detail":"must not be \u001b[2Jempty"}]}"#;
         assert_eq!(
-            sentence(422, body, None),
-            "title must not be  [2Jempty: mend that and try again (request r1)"
+            message(422, body, None),
+            "title must not be  [2Jempty (request r1). Correct the request and try again."
         );
     }
 
     #[test]
-    fn a_foreign_answer_is_known_by_its_status() {
+    fn body_that_is_not_a_problem_is_reported_by_its_status() {
         assert_eq!(
-            sentence(503, "<html>", Some(2)),
-            "the server answered 503 Service Unavailable: try again in 2 s (request r1)"
+            message(503, "<html>", Some(2)),
+            "the server responded with 503 Service Unavailable (request r1). Try again in 2 seconds."
         );
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use serde_json::json;
 use uuid::Uuid;
 
-use super::Context;
+use super::context::Context;
 use crate::{
     api::Attachment,
     arguments::{Attach, Download},
@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl Context<'_> {
-    /// Attaches one file after the other. What was attached before a failure is told of.
+    /// Attaches one file after the other. What was attached before a failure is reported.
     pub(super) async fn attach(&self, attach: &Attach) -> Result<(), Error> {
         let mut attached = Vec::new();
         let mut outcome = Ok(());
@@ -44,12 +44,8 @@ impl Context<'_> {
         let attachments = self.api.attachments(item).await?;
         let attachment = select(&attachments, wanted)?;
         self.api.delete_attachment(item, attachment.id).await?;
-        match self.format {
-            Format::Json => output::json(&json!({ "removed": attachment.id })),
-            Format::Terminal | Format::Plain => {
-                output::line(&format!("Removed {}", plain(&attachment.filename)))
-            }
-        }
+        let text = format!("Removed {}", plain(&attachment.filename));
+        self.format.print(&json!({ "removed": attachment.id }), &text)
     }
 
     /// Downloads one attachment after the other.
@@ -61,7 +57,7 @@ impl Context<'_> {
             options.attachments.iter().map(|wanted| select(&all, wanted)).collect::<Result<Vec<_>, _>>()?
         };
         if chosen.is_empty() {
-            return Err(Error::Usage("the item has no attachments: add one with `items attach`".into()));
+            return Err(Error::usage("the item has no attachments", "Add one with `items attach`."));
         }
         let targets = targets(&chosen, options)?;
         let mut downloaded = Vec::new();
@@ -83,28 +79,27 @@ impl Context<'_> {
     }
 
     fn print_attached(&self, attachment: &Attachment) -> Result<(), Error> {
+        let (id, name) = (attachment.id.to_string(), plain(&attachment.filename));
         match self.format {
             Format::Json => Ok(()),
-            Format::Plain => output::line(&attachment.id.to_string()),
+            Format::Plain => output::line(&id),
             Format::Terminal => {
-                let (id, name) = (dim(&attachment.id.to_string()), plain(&attachment.filename));
-                output::line(&format!("Attached {id} {name} ({})", output::size(attachment.size)))
+                output::line(&format!("Attached {} {name} ({})", dim(&id), output::size(attachment.size)))
             }
         }
     }
 
     fn print_downloaded(&self, attachment: &Attachment, path: &Path) -> Result<(), Error> {
+        let path = path.display();
         match self.format {
             Format::Json => Ok(()),
-            Format::Plain => output::line(&path.display().to_string()),
-            Format::Terminal => {
-                output::line(&format!("Saved {} ({})", path.display(), output::size(attachment.size)))
-            }
+            Format::Plain => output::line(&path.to_string()),
+            Format::Terminal => output::line(&format!("Saved {path} ({})", output::size(attachment.size))),
         }
     }
 }
 
-/// The attachment with this id, or the only one with this file name.
+/// Returns the attachment with this ID, or the only one with this file name.
 fn select<'a>(attachments: &'a [Attachment], wanted: &str) -> Result<&'a Attachment, Error> {
     let by_id = attachments.iter().find(|attachment| attachment.id.to_string() == wanted);
     let mut by_name = attachments.iter().filter(|attachment| attachment.filename == wanted);
@@ -112,30 +107,30 @@ fn select<'a>(attachments: &'a [Attachment], wanted: &str) -> Result<&'a Attachm
     match (by_id, by_name.next(), by_name.next()) {
         (Some(attachment), ..) | (None, Some(attachment), None) => Ok(attachment),
         (None, None, _) => {
-            Err(Error::Usage(format!("the item has no attachment {wanted}: see `items show`")))
+            Err(Error::usage(format!("the item has no attachment {wanted}"), "List them with `items show`."))
         }
         (None, Some(_), Some(_)) => {
-            Err(Error::Usage(format!("several attachments are called {wanted}: name one by its id")))
+            Err(Error::usage(format!("several attachments are called {wanted}"), "Name one by its ID."))
         }
     }
 }
 
-/// Where each attachment goes. All are known before the first byte moves, so that a mistake costs no time.
+/// Returns where each attachment goes. All are known before the first byte moves, so that a mistake costs no time.
 fn targets(chosen: &[&Attachment], options: &Download) -> Result<Vec<Target>, Error> {
     let (output, replace) = (&options.output, options.force);
     if output == Path::new("-") {
         return match chosen {
             [_] => Ok(vec![Target::StandardOutput]),
-            _ => Err(Error::Usage("standard output takes one attachment: name it".into())),
+            _ => Err(Error::usage("only one attachment can go to standard output", "Name it.")),
         };
     }
     if !output.is_dir() {
         return match chosen {
             [_] => Ok(vec![Target::File { path: output.clone(), replace }]),
-            _ => Err(Error::Usage(format!(
-                "{} is no folder: create it, or name one attachment",
-                output.display()
-            ))),
+            _ => Err(Error::usage(
+                format!("{} is not a folder", output.display()),
+                "Create it, or name one attachment.",
+            )),
         };
     }
     let mut taken = HashSet::new();
@@ -144,23 +139,24 @@ fn targets(chosen: &[&Attachment], options: &Download) -> Result<Vec<Target>, Er
         .map(|attachment| {
             let path = output.join(safe_name(attachment)?);
             if !replace && path.symlink_metadata().is_ok() {
-                return Err(Error::Usage(format!(
-                    "{} is there already: use --force or --output",
-                    path.display()
-                )));
+                return Err(Error::usage(
+                    format!("{} already exists", path.display()),
+                    "Use --force or --output.",
+                ));
             }
             if !taken.insert(path.clone()) {
                 let name = plain(&attachment.filename);
-                return Err(Error::Usage(format!(
-                    "several attachments are called {name}: download them one by one"
-                )));
+                return Err(Error::usage(
+                    format!("several attachments are called {name}"),
+                    "Download them one by one.",
+                ));
             }
             Ok(Target::File { path, replace })
         })
         .collect()
 }
 
-/// The attachment's name, if it names a file in the folder that it is saved into and nothing else.
+/// Returns the attachment's name if it can only be the name of a file in the folder.
 fn safe_name(attachment: &Attachment) -> Result<PathBuf, Error> {
     let path = PathBuf::from(&attachment.filename);
     let is_plain =
@@ -169,7 +165,7 @@ fn safe_name(attachment: &Attachment) -> Result<PathBuf, Error> {
         return Ok(path);
     }
     let name = plain(&attachment.filename);
-    Err(Error::Usage(format!("`{name}` cannot be a file name here: choose one with --output")))
+    Err(Error::usage(format!("`{name}` is not a file name here"), "Choose one with --output."))
 }
 
 #[cfg(test)]
@@ -191,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_never_leads_out_of_the_folder() {
+    fn name_never_leads_out_of_the_folder() {
         for name in ["", ".", "..", "/etc/passwd", "../x", "a/b", "a\\b", "c:x", "a\u{1b}b", "a\nb", "x/"] {
             assert!(safe_name(&attachment(name)).is_err(), "{name:?}");
         }
@@ -199,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attachment_is_found_by_id_or_by_a_name_of_its_own() {
+    fn attachment_is_found_by_id_or_by_a_unique_name() {
         let all = [attachment("a"), attachment("b"), attachment("b")];
         assert_eq!(select(&all, "a").unwrap().id, all[0].id);
         assert_eq!(select(&all, &all[2].id.to_string()).unwrap().id, all[2].id);
@@ -208,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_overwritten_unasked() {
+    fn file_is_overwritten_only_with_force() {
         let folder = tempfile::tempdir().unwrap();
         let (one, other) = (attachment("a"), attachment("a"));
         assert!(targets(&[&one], &options(folder.path())).is_ok());

@@ -1,46 +1,41 @@
-//! `config`: what is in effect, and where it comes from.
+//! `config`.
 
 use serde_json::json;
 
+use super::context::Context;
 use crate::{
-    arguments::Options,
     error::Error,
-    output::{self, Format, dim, fit},
-    profile::{ConfigFile, Grant, Profile},
-    session,
+    output::{self, Format},
+    profile::{ConfigFile, Grant},
+    store,
 };
 
-/// Prints the profile in effect, all profiles' names, and the folders.
-pub(super) fn show(options: &Options, format: Format) -> Result<(), Error> {
-    let profile = Profile::resolve(options)?;
-    let (file, state) = (ConfigFile::path()?, session::state_folder()?);
-    let names = ConfigFile::load()?.names().join(", ");
-    let (sign_in, redirect_uri) = match &profile.grant {
-        Grant::AuthorizationCode { redirect_uri } => (
-            "user",
-            redirect_uri.as_ref().map_or("http://127.0.0.1:<free port>/callback", |uri| uri.as_str()),
-        ),
-        Grant::ClientCredentials { .. } => ("machine", "-"),
-    };
-    let issuers = profile.pool.issuers().join(" ");
-    let entries = [
-        ("profile", profile.name.as_str()),
-        ("api_url", profile.api_url.as_str()),
-        ("domain", profile.domain.as_str()),
-        ("user_pool_id", profile.pool.id()),
-        ("issuer", &issuers),
-        ("client_id", &profile.client_id),
-        ("scopes", &profile.scopes),
-        ("sign_in", sign_in),
-        ("redirect_uri", redirect_uri),
-        ("profiles", &names),
-        ("config_file", &file.to_string_lossy()),
-        ("state_folder", &state.to_string_lossy()),
-    ];
-    if format == Format::Json {
-        return output::json(&serde_json::Map::from_iter(
-            entries.map(|(key, value)| (key.to_owned(), json!(value))),
-        ));
+impl Context<'_> {
+    /// Prints the profile in effect, the names of all profiles, and the paths.
+    pub(super) fn config(&self) -> Result<(), Error> {
+        let profile = self.profile;
+        let (sign_in, redirect_uri) = match &profile.grant {
+            Grant::AuthorizationCode { redirect_uri: Some(uri) } => ("user", uri.as_str()),
+            Grant::AuthorizationCode { redirect_uri: None } => ("user", "http://127.0.0.1:<free port>/callback"),
+            Grant::ClientCredentials { .. } => ("machine", "-"),
+        };
+        let entries = [
+            ("profile", profile.name.clone()),
+            ("api_url", profile.api_url.to_string()),
+            ("domain", profile.domain.to_string()),
+            ("user_pool_id", profile.pool.id().to_owned()),
+            ("issuer", profile.pool.issuers().join(" ")),
+            ("client_id", profile.client_id.clone()),
+            ("scopes", profile.scopes.clone().unwrap_or_else(|| "all".to_owned())),
+            ("sign_in", sign_in.to_owned()),
+            ("redirect_uri", redirect_uri.to_owned()),
+            ("profiles", ConfigFile::load()?.names()),
+            ("config_file", ConfigFile::path()?.display().to_string()),
+            ("state_folder", store::state_folder()?.display().to_string()),
+        ];
+        if self.format != Format::Json {
+            return output::fields(12, &entries);
+        }
+        output::json(&serde_json::Map::from_iter(entries.map(|(key, value)| (key.to_owned(), json!(value)))))
     }
-    entries.iter().try_for_each(|(key, value)| output::line(&format!("{} {value}", dim(&fit(key, 12)))))
 }

@@ -1,8 +1,8 @@
-//! `profile`: what a user says of themselves.
+//! `profile`: the user's public profile.
 
 use serde_json::json;
 
-use super::{Context, text_or_input};
+use super::context::{Context, text_or_input};
 use crate::{
     api::{NewUserProfile, UserProfile},
     arguments::ProfileCommand,
@@ -21,10 +21,7 @@ impl Context<'_> {
             }
             Some(ProfileCommand::Rm) => {
                 self.api.delete_user_profile().await?;
-                match self.format {
-                    Format::Json => output::json(&json!({ "removed": true })),
-                    Format::Terminal | Format::Plain => output::line("The profile is removed."),
-                }
+                self.format.print(&json!({ "removed": true }), "Removed the profile.")
             }
         }
     }
@@ -35,15 +32,15 @@ impl Context<'_> {
         bio: Option<String>,
         no_bio: bool,
     ) -> Result<UserProfile, Error> {
-        // The API replaces a profile whole, so what is not given is read first.
+        // The API replaces a profile as a whole, so the current one is read first.
         let is_complete = display_name.is_some() && (bio.is_some() || no_bio);
         let old = if is_complete { None } else { self.api.user_profile().await? };
         let (old_name, old_bio) = old.map_or((None, None), |old| (Some(old.display_name), old.bio));
         let display_name = display_name.or(old_name).ok_or_else(|| {
-            Error::Usage("there is no profile yet: name yourself with --display-name".into())
+            Error::usage("you have no profile", "Set a name with --display-name.")
         })?;
         let bio = if no_bio { None } else { bio.or(old_bio) };
-        self.api.replace_user_profile(&NewUserProfile { display_name, bio }).await
+        Ok(self.api.replace_user_profile(&NewUserProfile { display_name, bio }).await?)
     }
 
     fn print_profile(&self, profile: Option<&UserProfile>) -> Result<(), Error> {

@@ -1,66 +1,60 @@
-//! What a profile is made of, and the profiles that are built in.
+//! The settings of a profile, and the configuration file that names them.
+
+use std::{collections::BTreeMap, fs, io, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-/// The profile that is used when none is named.
-pub(super) const LOCAL: &str = "local";
-pub(super) const LOCAL_MACHINE: &str = "local-machine";
+use crate::error::Error;
+
+/// The profiles `local` and `local-machine`.
+const BUILT_IN: &str = include_str!("local.toml");
 
 /// What can be set, by flag, variable or file.
-#[derive(Debug, Clone, Default, Args, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     /// Base URL of the API
     #[arg(long, global = true, env = "ITEMS_API_URL", value_name = "URL", hide_short_help = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) api_url: Option<Url>,
     /// Base URL of the user pool's hosted UI
     #[arg(long, global = true, env = "ITEMS_DOMAIN", value_name = "URL", hide_short_help = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) domain: Option<Url>,
-    /// The user pool's id
+    /// ID of the user pool
     #[arg(long, global = true, env = "ITEMS_USER_POOL_ID", value_name = "ID", hide_short_help = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) user_pool_id: Option<String>,
-    /// Issuer of the tokens, if it is not Cognito's own for the pool
+    /// Issuer of the tokens, if it is not the pool's issuer at Cognito
     #[arg(long, global = true, env = "ITEMS_ISSUER", value_name = "URL", hide_short_help = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) issuer: Option<String>,
-    /// The app client's id
+    /// ID of the app client
     #[arg(long, global = true, env = "ITEMS_CLIENT_ID", value_name = "ID", hide_short_help = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) client_id: Option<String>,
-    /// Scopes to ask for, with spaces between them
+    /// Scopes to request, separated by spaces [default: openid, email, profile and all scopes of the API]
     #[arg(long, global = true, env = "ITEMS_SCOPES", value_name = "SCOPES", hide_short_help = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) scopes: Option<String>,
     /// Callback URL, if the pool does not accept any free port of 127.0.0.1
     #[arg(long, global = true, env = "ITEMS_REDIRECT_URI", value_name = "URL", hide_short_help = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) redirect_uri: Option<Url>,
-    /// Who signs in: a user with the browser, or a machine with client credentials
+    /// Who signs in: a user in the browser, or a machine with client credentials
     #[arg(long, global = true, env = "ITEMS_SIGN_IN", value_name = "WHO", hide_short_help = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sign_in: Option<SignIn>,
-    /// Where tokens are kept
+    /// Where the tokens are stored
     #[arg(long, global = true, env = "ITEMS_TOKEN_STORE", value_name = "WHERE", hide_short_help = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) token_store: Option<TokenStore>,
 }
 
 /// Who signs in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum SignIn {
-    /// A person, through the hosted UI
+    /// A user, in the hosted UI
     User,
-    /// A program, with the secret in `ITEMS_CLIENT_SECRET`
+    /// A machine, with the secret in `ITEMS_CLIENT_SECRET`
     Machine,
 }
 
-/// Where tokens are kept.
+/// Where the tokens are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum TokenStore {
@@ -74,7 +68,7 @@ pub(crate) enum TokenStore {
 }
 
 impl Settings {
-    /// These settings, and the others where there is none.
+    /// Returns these settings, and the others where one is missing.
     pub(super) fn or(self, others: Self) -> Self {
         Self {
             api_url: self.api_url.or(others.api_url),
@@ -88,32 +82,98 @@ impl Settings {
             token_store: self.token_store.or(others.token_store),
         }
     }
+}
 
-    pub(super) fn missing(&self) -> Vec<&'static str> {
-        let present = [
-            ("api_url", self.api_url.is_some()),
-            ("domain", self.domain.is_some()),
-            ("user_pool_id", self.user_pool_id.is_some()),
-            ("client_id", self.client_id.is_some()),
-        ];
-        present.into_iter().filter(|(_, is_present)| !is_present).map(|(key, _)| key).collect()
+/// The configuration file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConfigFile {
+    pub(super) default_profile: Option<String>,
+    #[serde(default)]
+    profiles: BTreeMap<String, Settings>,
+}
+
+impl ConfigFile {
+    pub(crate) fn path() -> Result<PathBuf, Error> {
+        let folder = dirs::config_dir();
+        let folder = folder.ok_or_else(|| Error::usage("the home folder is unknown", "Set HOME."))?;
+        Ok(folder.join("items").join("config.toml"))
+    }
+
+    /// Reads the file, if there is one, and adds the built-in profiles.
+    pub(crate) fn load() -> Result<Self, Error> {
+        let path = Self::path()?;
+        let text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            text => text.map_err(Error::io(format!("cannot read {}", path.display())))?,
+        };
+        Self::parse(&text).map_err(|error| {
+            let error = error.to_string();
+            Error::usage(format!("invalid configuration file {}: {}", path.display(), error.trim_end()), "")
+        })
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error>> {
+        let mut file: Self = toml::from_str(text)?;
+        if let Some(name) = file.profiles.keys().find(|name| !is_name(name)) {
+            let name = name.escape_debug();
+            let rule = "a profile's name has 1 to 64 letters, digits, `-`, `_` and `.`";
+            return Err(format!("`{name}` is not a name: {rule}").into());
+        }
+        let built_in: Self = toml::from_str(BUILT_IN)?;
+        for (name, settings) in built_in.profiles {
+            let configured = file.profiles.remove(&name).unwrap_or_default();
+            file.profiles.insert(name, configured.or(settings));
+        }
+        Ok(file)
+    }
+
+    /// Returns the names of all profiles, including the built-in ones.
+    pub(crate) fn names(&self) -> String {
+        self.profiles.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
+
+    pub(super) fn settings(&self, name: &str) -> Option<Settings> {
+        self.profiles.get(name).cloned()
     }
 }
 
-/// The local stack, as `cargo run` starts it.
-pub(super) fn built_in(name: &str) -> Option<Settings> {
-    let (client_id, sign_in) = match name {
-        LOCAL => ("localweb", SignIn::User),
-        LOCAL_MACHINE => ("localmachine", SignIn::Machine),
-        _ => return None,
-    };
-    Some(Settings {
-        api_url: Url::parse("http://localhost:8000").ok(),
-        domain: Url::parse("http://localhost:9229").ok(),
-        user_pool_id: Some("us-east-1_LocalPool".to_owned()),
-        issuer: Some("http://localhost:9229/us-east-1_LocalPool".to_owned()),
-        client_id: Some(client_id.to_owned()),
-        sign_in: Some(sign_in),
-        ..Settings::default()
-    })
+/// A profile's name becomes part of file names and names keyring entries.
+fn is_name(name: &str) -> bool {
+    let is_plain =
+        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    is_plain && (1..=64).contains(&name.len()) && !name.starts_with('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_overrides_a_built_in_profile_and_flags_override_the_file() {
+        let file =
+            ConfigFile::parse("profiles.local.scopes = 'openid'\nprofiles.x.client_id = 'c'").unwrap();
+        let settings = file.settings("local").unwrap();
+        assert_eq!(settings.scopes.as_deref(), Some("openid"));
+        assert_eq!(settings.client_id.as_deref(), Some("localweb"));
+        let flags = Settings { client_id: Some("flag".into()), ..Settings::default() };
+        assert_eq!(flags.or(settings).client_id.as_deref(), Some("flag"));
+        assert!(file.settings("y").is_none());
+        assert_eq!(file.names(), "local, local-machine, x");
+    }
+
+    #[test]
+    fn unknown_keys_secrets_and_invalid_names_in_the_file_are_rejected() {
+        for text in ["profiles.x.client_secret = 's'", "profile = 'x'", "profiles.'a/b'.client_id = 'c'"] {
+            assert!(ConfigFile::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_fit_into_file_names() {
+        assert!(is_name("prod-eu_1.a"));
+        for name in ["", ".", "..", "a/b", "a b", "ü", &"x".repeat(65)] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
 }

@@ -1,25 +1,27 @@
-//! A file from S3.
+//! Downloads from S3.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
 use indicatif::ProgressBar;
+use md5::{Digest as _, Md5};
 use reqwest::{
     Response, StatusCode,
     header::{CONTENT_RANGE, ETAG, IF_MATCH, RANGE},
 };
+use tempfile::NamedTempFile;
 use tokio::{
     fs::File,
     io::{AsyncWrite, AsyncWriteExt as _},
 };
 use uuid::Uuid;
 
-use super::{ATTEMPTS, Checksum, Failure, STALL_TIMEOUT, pause, progress_bar};
+use super::attempt::{Failure, STALL_TIMEOUT, interrupted, no_response, pauses, progress_bar, stalled};
 use crate::{
     api::{Api, Download},
-    error::Error,
+    error::{Error, Exit},
     http, output,
 };
 
@@ -29,8 +31,8 @@ pub(crate) enum Target {
     StandardOutput,
 }
 
-/// Downloads an attachment. A broken connection is taken up where it broke; a file appears under its name only when it is
-/// whole and its checksum is right.
+/// Downloads an attachment. Resumes when the connection breaks; a file appears under its name only when it is complete and its
+/// checksum is right.
 pub(crate) async fn download(
     api: &Api<'_>,
     item: Uuid,
@@ -41,94 +43,94 @@ pub(crate) async fn download(
     let bar = progress_bar(&download.attachment.filename, download.attachment.size);
     match target {
         Target::StandardOutput => {
-            let mut transfer = Transfer::new(api, item, attachment, tokio::io::stdout(), &bar);
-            transfer.run(&download).await?;
+            Transfer::new(api, item, &download, tokio::io::stdout(), &bar).run(&download).await?;
         }
         Target::File { path, replace } => {
-            let partial = PartialFile::create(path, *replace)?;
-            let mut transfer = Transfer::new(api, item, attachment, partial.open().await?, &bar);
+            let cannot_write = || Error::io(format!("cannot write {}", path.display()));
+            let partial = create_partial(path).map_err(cannot_write())?;
+            let file = File::from_std(partial.reopen().map_err(cannot_write())?);
+            let mut transfer = Transfer::new(api, item, &download, file, &bar);
             transfer.run(&download).await?;
-            transfer
-                .output
-                .sync_all()
-                .await
-                .map_err(Error::io(format!("{} cannot be written", path.display())))?;
-            partial.finish(path, *replace)?;
+            transfer.output.sync_all().await.map_err(cannot_write())?;
+            persist(partial, path, *replace)?;
         }
     }
     bar.finish_and_clear();
     Ok(download)
 }
 
-/// A download under way, over as many connections as it takes.
+/// A download in progress, over one or more connections.
 struct Transfer<'a, W> {
     api: &'a Api<'a>,
     item: Uuid,
     attachment: Uuid,
+    what: String,
     output: W,
     bar: &'a ProgressBar,
     received: u64,
-    checksum: Checksum,
-    /// Of the first answer. Later ones must be parts of the same file.
+    checksum: Md5,
+    /// Of the first response. Later ones must be parts of the same file.
     etag: Option<String>,
 }
 
 impl<'a, W: AsyncWrite + Unpin> Transfer<'a, W> {
-    fn new(api: &'a Api<'a>, item: Uuid, attachment: Uuid, output: W, bar: &'a ProgressBar) -> Self {
-        Self { api, item, attachment, output, bar, received: 0, checksum: Checksum::default(), etag: None }
+    fn new(api: &'a Api<'a>, item: Uuid, download: &Download, output: W, bar: &'a ProgressBar) -> Self {
+        let attachment = download.attachment.id;
+        let what = format!("the download of {}", output::plain(&download.attachment.filename));
+        Self { api, item, attachment, what, output, bar, received: 0, checksum: Md5::new(), etag: None }
     }
 
     async fn run(&mut self, first: &Download) -> Result<(), Error> {
-        let mut attempt = 1;
+        let mut pauses = pauses();
         let mut outcome = self.attempt(first).await;
+        let mut before = 0;
         loop {
             let error = match outcome {
-                Ok(()) => return self.verify(first),
+                Ok(()) => return self.verify(),
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Transient(error)) => error,
             };
-            if attempt >= ATTEMPTS {
-                return Err(error);
+            if self.received > before {
+                pauses = super::attempt::pauses();
             }
-            pause(attempt).await;
-            // The URL may have expired meanwhile: it is asked for anew.
-            let before = self.received;
-            outcome = match self.api.download(self.item, self.attachment).await {
+            let Some(pause) = pauses.next() else { return Err(error) };
+            tokio::time::sleep(pause).await;
+            before = self.received;
+            // The URL may have expired since, so each attempt gets another.
+            outcome = match self.api.download(self.item, self.attachment).await.map_err(Error::from) {
                 Ok(download) => self.attempt(&download).await,
-                Err(error @ (Error::Unreachable { .. } | Error::Unavailable(_))) => {
-                    Err(Failure::Transient(error))
-                }
+                Err(error) if error.is_unavailable() => Err(Failure::Transient(error)),
                 Err(error) => Err(Failure::Final(error)),
             };
-            attempt = if self.received > before { 1 } else { attempt + 1 };
         }
     }
 
-    /// Gets what is missing, until it is there or the connection breaks.
+    /// Downloads what is missing, until it is complete or the connection breaks.
     async fn attempt(&mut self, download: &Download) -> Result<(), Failure> {
         let size = download.attachment.size;
         if self.received >= size && self.etag.is_some() {
             return Ok(());
         }
-        let mut answer = self.request(download).await?;
-        while let Some(chunk) = next_chunk(&mut answer, &download.attachment.filename).await? {
+        let mut response = self.request(download).await?;
+        loop {
+            let chunk = tokio::time::timeout(STALL_TIMEOUT, response.chunk()).await;
+            let chunk = chunk.map_err(|_| stalled(&self.what))?;
+            let Some(chunk) = chunk.map_err(|error| no_response(&self.what, error))? else { break };
             self.received += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
             if self.received > size {
-                return Err(Failure::Final(self.damaged(download)));
+                return Err(self.damaged().into());
             }
             self.checksum.update(&chunk);
-            let written = self.output.write_all(&chunk).await;
-            written.map_err(Error::io("the download cannot be written")).map_err(Failure::Final)?;
+            self.output.write_all(&chunk).await.map_err(Error::io("cannot write the download"))?;
             self.bar.set_position(self.received);
         }
-        let flushed = self.output.flush().await;
-        flushed.map_err(Error::io("the download cannot be written")).map_err(Failure::Final)?;
-        if self.received == size { Ok(()) } else { Err(Failure::Transient(interrupted(download, None))) }
+        self.output.flush().await.map_err(Error::io("cannot write the download"))?;
+        if self.received == size { Ok(()) } else { Err(self.interrupted()) }
     }
 
     async fn request(&mut self, download: &Download) -> Result<Response, Failure> {
         let url = &download.download.url;
-        let http = http::client(url).map_err(Failure::Final)?;
+        let http = http::client(url)?;
         let mut request = http.get(url.clone());
         for (name, value) in &download.download.headers {
             request = request.header(name, value);
@@ -140,124 +142,69 @@ impl<'a, W: AsyncWrite + Unpin> Transfer<'a, W> {
             }
         }
         let sent = http::send(&http, request, self.api.is_verbose());
-        let answer = tokio::time::timeout(STALL_TIMEOUT, sent).await.map_err(|_| stalled())?;
-        let answer = answer.map_err(|source| {
-            Failure::Transient(if source.is_connect() {
-                Error::Unreachable { what: "the store of attachments".to_owned(), source }
-            } else {
-                interrupted(download, Some(source))
-            })
-        })?;
-        self.check(download, &answer)?;
-        Ok(answer)
+        let response = tokio::time::timeout(STALL_TIMEOUT, sent).await.map_err(|_| stalled(&self.what))?;
+        let response = response.map_err(|error| no_response(&self.what, error))?;
+        self.check(&response)?;
+        Ok(response)
     }
 
-    /// Whether the answer is the rest of what has come so far.
-    fn check(&mut self, download: &Download, answer: &Response) -> Result<(), Failure> {
+    /// Checks that the response is the rest of what was received so far.
+    fn check(&mut self, response: &Response) -> Result<(), Failure> {
         let header =
-            |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+            |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let etag = header(ETAG);
-        let continues = match answer.status() {
+        let continues = match response.status() {
             StatusCode::OK => self.received == 0,
             StatusCode::PARTIAL_CONTENT => {
                 let start = format!("bytes {}-", self.received);
                 header(CONTENT_RANGE).is_some_and(|range| range.starts_with(&start)) && etag == self.etag
             }
             StatusCode::PRECONDITION_FAILED => false,
-            _ => return Err(Failure::Transient(interrupted(download, None))),
+            _ => return Err(self.interrupted()),
         };
         if !continues {
-            return Err(Failure::Final(self.damaged(download)));
+            return Err(self.damaged().into());
         }
         self.etag = etag;
         Ok(())
     }
 
-    /// An object that was put in one piece has its MD5 as ETag, unless it is encrypted with a key of KMS or of the caller (S3
-    /// API, `Object`). Then its length must do.
-    fn verify(&self, download: &Download) -> Result<(), Error> {
+    /// Compares the MD5 with the ETag. They differ if the object is encrypted with a KMS key (S3 API, `Object`): then an ETag is not
+    /// of MD5 form, and only the length is checked.
+    fn verify(&self) -> Result<(), Error> {
         let etag = self.etag.as_deref().map(|etag| etag.trim_matches('"')).unwrap_or_default();
         let is_md5 = etag.len() == 32 && etag.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let ours: String = self.checksum.clone().finish().iter().map(|byte| format!("{byte:02x}")).collect();
-        if is_md5 && !etag.eq_ignore_ascii_case(&ours) { Err(self.damaged(download)) } else { Ok(()) }
+        let ours = format!("{:x}", self.checksum.clone().finalize());
+        if is_md5 && !etag.eq_ignore_ascii_case(&ours) { Err(self.damaged()) } else { Ok(()) }
     }
 
-    fn damaged(&self, download: &Download) -> Error {
-        Error::Checksum { name: output::plain(&download.attachment.filename) }
+    fn damaged(&self) -> Error {
+        Error::new(Exit::Local, format!("{} is damaged", self.what), "Try again.")
+    }
+
+    fn interrupted(&self) -> Failure {
+        Failure::Transient(interrupted(&self.what, "Try again."))
     }
 }
 
-async fn next_chunk(
-    answer: &mut Response,
-    name: &str,
-) -> Result<Option<impl AsRef<[u8]> + std::ops::Deref<Target = [u8]>>, Failure> {
-    match tokio::time::timeout(STALL_TIMEOUT, answer.chunk()).await {
-        Ok(Ok(chunk)) => Ok(chunk),
-        Ok(Err(error)) => {
-            let what = format!("the download of {}", output::plain(name));
-            Err(Failure::Transient(Error::Interrupted {
-                what,
-                hint: "try again",
-                source: Some(error.without_url()),
-            }))
+/// Creates a file beside the one that it will become. It is removed unless it is persisted.
+fn create_partial(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".items-").suffix(".part");
+    // As a file that is created in the usual way: the umask decides.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder.unwrap_or(Path::new(".")))
+}
+
+fn persist(partial: NamedTempFile, path: &Path, replace: bool) -> Result<(), Error> {
+    let persisted = if replace { partial.persist(path) } else { partial.persist_noclobber(path) };
+    persisted.map(drop).map_err(|error| match error.error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            let hint = "Use --force to replace it, or --output for another place.";
+            Error::usage(format!("{} already exists", path.display()), hint)
         }
-        Err(_) => Err(stalled()),
-    }
-}
-
-fn stalled() -> Failure {
-    Failure::Transient(Error::Stalled { what: "the download".to_owned() })
-}
-
-fn interrupted(download: &Download, source: Option<reqwest::Error>) -> Error {
-    let what = format!("the download of {}", output::plain(&download.attachment.filename));
-    Error::Interrupted { what, hint: "try again", source }
-}
-
-/// What has come so far, beside the file that it will be. It is removed unless it gets there.
-struct PartialFile(PathBuf);
-
-impl PartialFile {
-    fn create(path: &Path, replace: bool) -> Result<Self, Error> {
-        if !replace && path.symlink_metadata().is_ok() {
-            return Err(exists(path));
-        }
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let partial = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
-        let cannot = Error::io(format!("{} cannot be written", path.display()));
-        fs::File::create_new(&partial).map_err(cannot)?;
-        Ok(Self(partial))
-    }
-
-    async fn open(&self) -> Result<File, Error> {
-        let opened = File::options().write(true).open(&self.0).await;
-        opened.map_err(Error::io(format!("{} cannot be written", self.0.display())))
-    }
-
-    fn finish(&self, path: &Path, replace: bool) -> Result<(), Error> {
-        // A link fails where a rename would replace a file that has appeared meanwhile.
-        let moved = if replace { fs::rename(&self.0, path) } else { fs::hard_link(&self.0, path) };
-        match moved {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(exists(path)),
-            // Not every file system has links.
-            Err(_) if !replace && path.symlink_metadata().is_err() => {
-                fs::rename(&self.0, path).map_err(Error::io(format!("{} cannot be written", path.display())))
-            }
-            moved => moved.map_err(Error::io(format!("{} cannot be written", path.display()))),
-        }
-    }
-}
-
-impl Drop for PartialFile {
-    fn drop(&mut self) {
-        // After a rename there is none.
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-fn exists(path: &Path) -> Error {
-    Error::Usage(format!(
-        "{} is there already: use --force to replace it, or --output for another place",
-        path.display()
-    ))
+        _ => Error::io(format!("cannot write {}", path.display()))(error.error),
+    })
 }

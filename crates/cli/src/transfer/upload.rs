@@ -1,4 +1,4 @@
-//! A file into S3.
+//! Uploads to S3.
 
 use std::{
     path::Path,
@@ -11,6 +11,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use futures_util::stream;
 use indicatif::ProgressBar;
+use md5::{Digest as _, Md5};
 use reqwest::{Body, StatusCode};
 use tokio::{
     fs::File,
@@ -18,25 +19,28 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{ATTEMPTS, CHUNK_BYTES, Checksum, Failure, STALL_TIMEOUT, display_name, pause, progress_bar};
+use super::attempt::{Failure, STALL_TIMEOUT, interrupted, no_response, pauses, progress_bar, stalled};
 use crate::{
     api::{Api, Attachment, NewAttachment, Upload},
     error::Error,
     http,
 };
 
-/// A file that is being attached.
+/// How much of a file is read at once.
+const CHUNK_BYTES: usize = 64 * 1024; // 64 KiB
+
+/// A file to attach.
 struct Source {
     file: File,
     name: String,
     size: u64,
-    /// `Content-MD5`, by which S3 itself refuses bytes that were changed on their way (RFC 1864, S3 API `PutObject`).
+    /// `Content-MD5`, by which S3 rejects bytes that were changed on the way (RFC 1864; S3 API, `PutObject`).
     checksum: String,
 }
 
 /// Attaches a file to an item.
 ///
-/// S3 takes a file in one piece or not at all, so each attempt begins anew, and what an attempt reserved is given back.
+/// S3 takes a file as a whole or not at all, so each attempt starts over, and removes what a failed one reserved.
 pub(crate) async fn upload(
     api: &Api<'_>,
     item: Uuid,
@@ -51,7 +55,8 @@ pub(crate) async fn upload(
         size: source.size,
     };
     let bar = progress_bar(&new.filename, source.size);
-    for attempt in 1.. {
+    let mut pauses = pauses();
+    loop {
         bar.set_position(0);
         let upload = api.create_attachment(item, &new).await?;
         let id = upload.attachment.id;
@@ -62,24 +67,23 @@ pub(crate) async fn upload(
             }
             Err(failure) => failure,
         };
-        // What was never uploaded is invisible; it only takes a place until its URL expires.
+        // An attachment without bytes is invisible; it only uses up a place until its URL expires.
         let _ = api.delete_attachment(item, id).await;
-        match failure {
-            Failure::Transient(_) if attempt < ATTEMPTS => pause(attempt).await,
-            Failure::Transient(error) | Failure::Final(error) => return Err(error),
+        match (failure, pauses.next()) {
+            (Failure::Transient(_), Some(pause)) => tokio::time::sleep(pause).await,
+            (Failure::Transient(error) | Failure::Final(error), _) => return Err(error),
         }
     }
-    Err(Error::Stalled { what: "the upload".to_owned() })
 }
 
 impl Source {
     async fn open(path: &Path) -> Result<Self, Error> {
-        let name = display_name(path);
-        let cannot = || Error::io(format!("{name} cannot be read"));
-        // Before it is opened: a named pipe would wait for a writer.
+        let name = path.display().to_string();
+        let cannot = || Error::io(format!("cannot read {name}"));
+        // Checked before it is opened: a named pipe would wait for a writer.
         let metadata = tokio::fs::metadata(path).await.map_err(cannot())?;
         if !metadata.is_file() {
-            return Err(Error::Usage(format!("{name} is no file: name files, or pack the folder first")));
+            return Err(Error::usage(format!("{name} is not a regular file"), "Name a file."));
         }
         let file = File::open(path).await.map_err(cannot())?;
         let size = metadata.len();
@@ -89,55 +93,44 @@ impl Source {
     }
 
     async fn compute_checksum(&mut self) -> Result<String, Error> {
-        let mut checksum = Checksum::default();
+        let mut checksum = Md5::new();
         let mut buffer = vec![0; CHUNK_BYTES];
         loop {
-            let read = self
-                .file
-                .read(&mut buffer)
-                .await
-                .map_err(Error::io(format!("{} cannot be read", self.name)))?;
-            match buffer.get(..read) {
-                Some([]) | None => return Ok(BASE64_STANDARD.encode(checksum.finish())),
+            let read = self.file.read(&mut buffer).await;
+            match buffer.get(..read.map_err(Error::io(format!("cannot read {}", self.name)))?) {
+                Some([]) | None => return Ok(BASE64_STANDARD.encode(checksum.finalize())),
                 Some(bytes) => checksum.update(bytes),
             }
         }
     }
 
     async fn send(&self, upload: &Upload, bar: &ProgressBar, verbose: bool) -> Result<(), Failure> {
-        let http = http::client(&upload.upload.url).map_err(Failure::Final)?;
-        let (body, sent) = self.body(bar).await.map_err(Failure::Final)?;
+        let http = http::client(&upload.upload.url)?;
+        let (body, sent) = self.body(bar).await?;
         let mut request =
             http.put(upload.upload.url.clone()).body(body).header("content-md5", &self.checksum);
         for (name, value) in &upload.upload.headers {
             request = request.header(name, value);
         }
-        let answer = tokio::select! {
-            answer = http::send(&http, request, verbose) => answer,
-            () = stalled(&sent) => return Err(Failure::Transient(Error::Stalled { what: "the upload".to_owned() })),
+        let what = format!("the upload of {}", self.name);
+        let response = tokio::select! {
+            response = http::send(&http, request, verbose) => response,
+            () = stall(&sent) => return Err(stalled(&what)),
         };
-        let what = || format!("the upload of {}", self.name);
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(error) if error.is_connect() => {
-                let what = "the store of attachments".to_owned();
-                return Err(Failure::Transient(Error::Unreachable { what, source: error }));
+        let hint = match response.map_err(|error| no_response(&what, error))?.status() {
+            status if status.is_success() => return Ok(()),
+            // BadDigest and IncompleteBody, or a URL that expired: another attempt gets another URL.
+            StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN => {
+                "The storage rejected it. Check that nothing changes the file, then try again."
             }
-            Err(error) => {
-                let source = Some(error);
-                return Err(Failure::Transient(Error::Interrupted {
-                    what: what(),
-                    hint: "try again",
-                    source,
-                }));
-            }
+            _ => "The storage failed. Try again later.",
         };
-        judge(answer.status(), &self.name)
+        Err(Failure::Transient(interrupted(&what, hint)))
     }
 
-    /// The file from its beginning, with a count of what was sent. A file that shrinks meanwhile breaks the request off.
+    /// Returns the file from its beginning, and a count of the bytes sent. If the file shrinks meanwhile, the request fails.
     async fn body(&self, bar: &ProgressBar) -> Result<(Body, Arc<AtomicU64>), Error> {
-        let cannot = || Error::io(format!("{} cannot be read", self.name));
+        let cannot = || Error::io(format!("cannot read {}", self.name));
         let mut file = self.file.try_clone().await.map_err(cannot())?;
         file.rewind().await.map_err(cannot())?;
         let sent = Arc::new(AtomicU64::new(0));
@@ -167,20 +160,8 @@ impl Source {
     }
 }
 
-fn judge(status: StatusCode, name: &str) -> Result<(), Failure> {
-    let interrupted = |hint| Error::Interrupted { what: format!("the upload of {name}"), hint, source: None };
-    match status {
-        status if status.is_success() => Ok(()),
-        // BadDigest and IncompleteBody, or a URL that expired: another attempt gets another URL.
-        StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN => Err(Failure::Transient(interrupted(
-            "the store refused it; if the file is being changed, wait for that to end, then try again",
-        ))),
-        _ => Err(Failure::Transient(interrupted("the store has a failure; try again later"))),
-    }
-}
-
-/// Comes to an end when no byte has moved for a while.
-async fn stalled(sent: &AtomicU64) {
+/// Completes when no byte has moved for a while.
+async fn stall(sent: &AtomicU64) {
     let mut before = sent.load(Ordering::Relaxed);
     loop {
         tokio::time::sleep(STALL_TIMEOUT).await;
@@ -194,6 +175,6 @@ async fn stalled(sent: &AtomicU64) {
 
 fn file_name(path: &Path) -> Result<String, Error> {
     let name = path.file_name().and_then(|name| name.to_str());
-    let unusable = || Error::Usage(format!("{} has a name that is not Unicode: rename it", path.display()));
+    let unusable = || Error::usage(format!("the name of {} is not Unicode", path.display()), "Rename it.");
     name.map(str::to_owned).ok_or_else(unusable)
 }
