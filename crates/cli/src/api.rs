@@ -10,7 +10,7 @@ use reqwest::{
     Client, Method, RequestBuilder, Response, StatusCode,
     header::{CONTENT_TYPE, IF_MATCH, RETRY_AFTER},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -104,8 +104,10 @@ impl<'a> Api<'a> {
     pub(crate) async fn update_item(&self, id: Uuid, patch: &Value, version: u64) -> Result<Item, ApiError> {
         let call = self.call(Method::PATCH, &["items", &id.to_string()])?;
         let (media_type, etag) = ("application/merge-patch+json", etag(version));
-        self.read(call.with(|request| request.header(CONTENT_TYPE, media_type).header(IF_MATCH, etag).json(patch)))
-            .await
+        self.read(
+            call.with(|request| request.header(CONTENT_TYPE, media_type).header(IF_MATCH, etag).json(patch)),
+        )
+        .await
     }
 
     pub(crate) async fn delete_item(&self, id: Uuid, version: Option<u64>) -> Result<(), ApiError> {
@@ -188,8 +190,10 @@ impl<'a> Api<'a> {
     }
 
     async fn attempt(&self, call: &Call, token: &Token) -> Result<Response, Error> {
-        let mut pauses =
-            ExponentialBuilder::default().with_min_delay(Duration::from_millis(250)).with_max_times(MAX_RETRIES).build();
+        let mut pauses = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(250))
+            .with_max_times(MAX_RETRIES)
+            .build();
         loop {
             let request = call.request.try_clone().ok_or_else(|| http::invalid_response(&self.name()))?;
             let request = request.bearer_auth(token.expose());
@@ -207,7 +211,9 @@ impl<'a> Api<'a> {
             let what = format!("the API rejected the sign-in{}", output::request(request_id.as_deref()));
             let login = self.profile.login_command();
             let hint = format!("Check that the profile names its user pool, then run `{login}`.");
-            return Ok(Error::new(Exit::NotSignedIn, what, hint).with_detail("request_id", request_id).into());
+            return Ok(Error::new(Exit::NotSignedIn, what, hint)
+                .with_detail("request_id", request_id)
+                .into());
         }
         let retry_after = retry_after(&response);
         Ok(ApiError::Problem(Problem::parse(status, &self.bytes(response).await?, request_id, retry_after)))
@@ -218,7 +224,8 @@ impl<'a> Api<'a> {
             return http::unreachable(&self.name(), error);
         }
         let what = "the connection broke, and it is not known whether the change was made";
-        Error::new(Exit::Unavailable, what, "Check with `items show` before you repeat it.").with_source(error)
+        Error::new(Exit::Unavailable, what, "Check with `items show` before you repeat it.")
+            .with_source(error)
     }
 
     async fn bytes(&self, response: Response) -> Result<Vec<u8>, Error> {

@@ -76,7 +76,8 @@ impl CallbackServer {
         let bound = listener.local_addr().map_err(cannot_listen)?;
         let redirect_uri = match redirect_uri {
             Some(uri) => uri.clone(),
-            None => Url::parse(&format!("http://{bound}/callback")).map_err(|error| cannot_listen(io::Error::other(error)))?,
+            None => Url::parse(&format!("http://{bound}/callback"))
+                .map_err(|error| cannot_listen(io::Error::other(error)))?,
         };
         Ok(Self { redirect_uri, listener })
     }
@@ -146,9 +147,7 @@ fn parse(query: &str, state: &str) -> Option<Callback> {
     }
     match (get("code"), get("error")) {
         (Some(code), None) if !code.is_empty() => Some(Callback::Code(code)),
-        (None, Some(error)) => {
-            Some(Callback::Rejected { error, description: get("error_description") })
-        }
+        (None, Some(error)) => Some(Callback::Rejected { error, description: get("error_description") }),
         _ => None,
     }
 }

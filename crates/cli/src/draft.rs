@@ -137,9 +137,10 @@ mod tests {
 
     #[test]
     fn draft_is_read_as_it_was_written() {
-        for content in
-            [content("Buy milk", None), content("Buy milk", Some("Two litres.\n\n# not a comment\n  indented"))]
-        {
+        for content in [
+            content("Buy milk", None),
+            content("Buy milk", Some("Two litres.\n\n# not a comment\n  indented")),
+        ] {
             assert_eq!(Content::from_draft(&content.to_draft()), content);
         }
         assert_eq!(Content::from_draft("\n\n"), content("", None));

@@ -96,7 +96,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;
         // The innermost cause says what happened; the others only say that something did.
-        if let Some(cause) = std::iter::successors(self.source(), |cause| cause.source()).last() {
+        if let Some(cause) = std::iter::successors(self.source(), |cause| (**cause).source()).last() {
             write!(f, ": {}", cause.to_string().trim_end_matches('.'))?;
         }
         if self.hint.is_empty() { Ok(()) } else { write!(f, ". {}", self.hint) }

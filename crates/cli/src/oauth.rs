@@ -168,9 +168,8 @@ impl<'a> UserPoolClient<'a> {
         let oauth = self.oauth.clone().set_client_secret(secret);
         // Without scopes, Cognito grants all that the client may have.
         let scopes = self.profile.scopes.iter().flat_map(|scopes| scopes.split(' '));
-        let request = oauth
-            .exchange_client_credentials()
-            .add_scopes(scopes.map(|scope| Scope::new(scope.to_owned())));
+        let request =
+            oauth.exchange_client_credentials().add_scopes(scopes.map(|scope| Scope::new(scope.to_owned())));
         self.tokens(request.request_async(self).await).map_err(|error| self.failed(error))
     }
 
@@ -238,7 +237,9 @@ impl<'a> UserPoolClient<'a> {
                 Error::new(Exit::Rejected, what, "Check the profile with `items config`.")
             }
             // The response may contain tokens, so it is not quoted.
-            RequestTokenError::Parse(..) | RequestTokenError::Other(_) => http::invalid_response(&self.name()),
+            RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+                http::invalid_response(&self.name())
+            }
         }
     }
 

@@ -37,12 +37,7 @@ impl Format {
     }
 
     /// Writes a result: the value in JSON, a line for people, or another line for pipes.
-    pub(crate) fn print_or_plain(
-        self,
-        value: &impl Serialize,
-        text: &str,
-        plain: &str,
-    ) -> Result<(), Error> {
+    pub(crate) fn print_or_plain(self, value: &impl Serialize, text: &str, plain: &str) -> Result<(), Error> {
         match self {
             Self::Json => json(value),
             Self::Terminal => line(text),

@@ -9,8 +9,8 @@ use cognito_auth::UserPool;
 use secrecy::SecretString;
 use url::Url;
 
-pub(crate) use self::settings::{ConfigFile, Settings, TokenStore};
 use self::settings::SignIn;
+pub(crate) use self::settings::{ConfigFile, Settings, TokenStore};
 use crate::{error::Error, http::is_loopback};
 
 /// The secret is read from the environment only: a flag would show in the list of processes, and files get committed.
@@ -196,6 +196,8 @@ pub(crate) mod tests {
 
     #[test]
     fn user_scopes_contain_openid() {
-        assert!(Profile::build("x", Settings { scopes: Some("email items/read".into()), ..local() }).is_err());
+        assert!(
+            Profile::build("x", Settings { scopes: Some("email items/read".into()), ..local() }).is_err()
+        );
     }
 }

@@ -79,9 +79,9 @@ async fn scopes(profile: &Profile) -> Result<String, Error> {
     url.set_path(&format!("/.well-known/oauth-protected-resource{}", url.path().trim_end_matches('/')));
     let client = http::client(&url)?;
     let request = client.get(url).timeout(METADATA_TIMEOUT);
-    let response = http::send(&client, request, profile.verbose).await.and_then(|response| {
-        response.error_for_status().map_err(reqwest::Error::without_url)
-    });
+    let response = http::send(&client, request, profile.verbose)
+        .await
+        .and_then(|response| response.error_for_status().map_err(reqwest::Error::without_url));
     let bytes = match response {
         Ok(response) => http::bytes(response, MAX_METADATA_BYTES).await,
         Err(error) => Err(error),
@@ -114,7 +114,9 @@ async fn redeem(
 fn invite(url: &Url, open_browser: bool) {
     let host = http::origin(url);
     if !open_browser {
-        return output::note(&format!("To sign in at {host}, open this URL in a browser on this machine:\n\n  {url}\n"));
+        return output::note(&format!(
+            "To sign in at {host}, open this URL in a browser on this machine:\n\n  {url}\n"
+        ));
     }
     output::note(&format!("Opening {host} in your browser. If nothing happens, open this URL:\n\n  {url}\n"));
     if webbrowser::open(url.as_str()).is_err() {

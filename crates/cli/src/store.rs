@@ -140,9 +140,9 @@ impl SessionStore {
         match fs::read(&path) {
             // It was removed since.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            bytes => {
-                serde_json::from_slice(&bytes.map_err(cannot_read())?).map(Some).map_err(|_| self.unreadable())
-            }
+            bytes => serde_json::from_slice(&bytes.map_err(cannot_read())?)
+                .map(Some)
+                .map_err(|_| self.unreadable()),
         }
     }
 
@@ -160,8 +160,7 @@ impl SessionStore {
                 Err(_) => {}
             }
         }
-        let content =
-            serde_json::to_vec(&Content::File { session: session.clone() }).map_err(to_bytes)?;
+        let content = serde_json::to_vec(&Content::File { session: session.clone() }).map_err(to_bytes)?;
         self.replace(&content).map_err(Error::io(what))?;
         Ok(Location::File)
     }

@@ -90,7 +90,9 @@ impl Problem {
             400 | 413 | 415 | 422 => "Correct the request and try again.".to_owned(),
             403 => "Ask for access, or sign in as a user who has it.".to_owned(),
             404 => "List your items with `items list`.".to_owned(),
-            409 if self.kind == "/problems/too-many-attachments" => "Remove one with `items detach`.".to_owned(),
+            409 if self.kind == "/problems/too-many-attachments" => {
+                "Remove one with `items detach`.".to_owned()
+            }
             409 | 412 | 428 => "Check it with `items show` and repeat the change.".to_owned(),
             501 => "Use another server.".to_owned(),
             _ => match self.retry_after {

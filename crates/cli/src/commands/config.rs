@@ -16,7 +16,9 @@ impl Context<'_> {
         let profile = self.profile;
         let (sign_in, redirect_uri) = match &profile.grant {
             Grant::AuthorizationCode { redirect_uri: Some(uri) } => ("user", uri.as_str()),
-            Grant::AuthorizationCode { redirect_uri: None } => ("user", "http://127.0.0.1:<free port>/callback"),
+            Grant::AuthorizationCode { redirect_uri: None } => {
+                ("user", "http://127.0.0.1:<free port>/callback")
+            }
             Grant::ClientCredentials { .. } => ("machine", "-"),
         };
         let entries = [

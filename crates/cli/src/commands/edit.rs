@@ -99,7 +99,9 @@ fn conflict(
 ) -> Error {
     let version = theirs.version;
     let request = output::request(request_id.as_deref());
-    let what = format!("the item has changed: it is at version {version}, your edit is based on {based_on}{request}");
+    let what = format!(
+        "the item has changed: it is at version {version}, your edit is based on {based_on}{request}"
+    );
     let hint = match draft {
         Some(draft) => format!("{} Edit again.", draft.kept()),
         None => "Compare the versions and edit again.".to_owned(),

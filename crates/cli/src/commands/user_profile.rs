@@ -36,9 +36,9 @@ impl Context<'_> {
         let is_complete = display_name.is_some() && (bio.is_some() || no_bio);
         let old = if is_complete { None } else { self.api.user_profile().await? };
         let (old_name, old_bio) = old.map_or((None, None), |old| (Some(old.display_name), old.bio));
-        let display_name = display_name.or(old_name).ok_or_else(|| {
-            Error::usage("you have no profile", "Set a name with --display-name.")
-        })?;
+        let display_name = display_name
+            .or(old_name)
+            .ok_or_else(|| Error::usage("you have no profile", "Set a name with --display-name."))?;
         let bio = if no_bio { None } else { bio.or(old_bio) };
         Ok(self.api.replace_user_profile(&NewUserProfile { display_name, bio }).await?)
     }

@@ -151,8 +151,7 @@ mod tests {
 
     #[test]
     fn file_overrides_a_built_in_profile_and_flags_override_the_file() {
-        let file =
-            ConfigFile::parse("profiles.local.scopes = 'openid'\nprofiles.x.client_id = 'c'").unwrap();
+        let file = ConfigFile::parse("profiles.local.scopes = 'openid'\nprofiles.x.client_id = 'c'").unwrap();
         let settings = file.settings("local").unwrap();
         assert_eq!(settings.scopes.as_deref(), Some("openid"));
         assert_eq!(settings.client_id.as_deref(), Some("localweb"));

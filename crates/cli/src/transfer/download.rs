@@ -174,7 +174,7 @@ impl<'a, W: AsyncWrite + Unpin> Transfer<'a, W> {
     fn verify(&self) -> Result<(), Error> {
         let etag = self.etag.as_deref().map(|etag| etag.trim_matches('"')).unwrap_or_default();
         let is_md5 = etag.len() == 32 && etag.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let ours = format!("{:x}", self.checksum.clone().finalize());
+        let ours = format!("{:032x}", u128::from_be_bytes(self.checksum.clone().finalize().into()));
         if is_md5 && !etag.eq_ignore_ascii_case(&ours) { Err(self.damaged()) } else { Ok(()) }
     }
 

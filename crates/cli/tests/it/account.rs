@@ -8,13 +8,13 @@ use crate::{
 };
 
 #[test]
-fn nobody_is_signed_in_at_first() {
+fn commands_without_a_sign_in_ask_for_one() {
     let stack = Stack::start();
     let terminal = Terminal::new(&stack);
     for command in [&["whoami"][..], &["token"], &["list"], &["add", "x"]] {
-        terminal.run(command).assert_failure(3, "you are not signed in: run `items login`");
+        terminal.run(command).assert_failure(3, "not signed in. Run `items login`");
     }
-    assert_eq!(terminal.ok(["logout"]), "Nobody was signed in.\n");
+    assert_eq!(terminal.ok(["logout"]), "Not signed in.\n");
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn token_prints_a_valid_token_and_nothing_else() {
 }
 
 #[test]
-fn whoami_tells_what_the_api_and_the_id_token_say() {
+fn whoami_shows_the_caller_and_the_email_of_the_id_token() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let whoami = terminal.json(["whoami"]);
@@ -51,7 +51,7 @@ fn whoami_tells_what_the_api_and_the_id_token_say() {
 }
 
 #[test]
-fn nothing_of_an_id_token_is_shown_that_was_tampered_with() {
+fn forged_id_token_is_not_shown() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     terminal.change_session(|session| {
@@ -59,45 +59,45 @@ fn nothing_of_an_id_token_is_shown_that_was_tampered_with() {
         let (signed, _) = token.rsplit_once('.').unwrap();
         session["id_token"] = format!("{signed}.{}", "A".repeat(342)).into();
     });
-    terminal.run(["whoami"]).assert_failure(1, "the ID token cannot be trusted: run `items login`");
+    terminal.run(["whoami"]).assert_failure(1, "the ID token is not valid: the signature");
 }
 
 #[test]
-fn an_id_token_of_somebody_else_is_not_shown() {
+fn id_token_of_another_user_is_rejected_for_its_subject() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let bob = Terminal::signed_in(&stack, crate::stack::BOB);
     let foreign = bob.session()["id_token"].clone();
     terminal.change_session(|session| session["id_token"] = foreign);
-    terminal.run(["whoami"]).assert_failure(1, "the ID token cannot be trusted");
+    terminal.run(["whoami"]).assert_failure(1, "the ID token is not valid: it names another user");
 }
 
 #[test]
-fn logout_revokes_and_forgets() {
+fn logout_revokes_and_removes_the_tokens() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let before = std::fs::read(terminal.session_file()).unwrap();
     assert_eq!(terminal.json(["logout"])["revoked"], true);
     assert_eq!(stack.faults.revocations(), 1);
     assert!(!terminal.session_file().exists());
-    terminal.run(["token"]).assert_failure(3, "you are not signed in");
+    terminal.run(["token"]).assert_failure(3, "not signed in");
     // Whoever kept a copy cannot refresh with it.
     std::fs::write(terminal.session_file(), before).unwrap();
     terminal.expire_access_token();
-    terminal.run(["token"]).assert_failure(3, "your sign-in has ended");
+    terminal.run(["token"]).assert_failure(3, "the sign-in has ended");
 }
 
 #[test]
-fn logout_forgets_even_if_the_pool_is_down() {
+fn logout_removes_the_tokens_even_if_the_pool_is_down() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     stack.faults.inject([Fault::Unavailable]);
-    terminal.run(["logout"]).assert_failure(6, "the refresh token could not be revoked");
+    terminal.run(["logout"]).assert_failure(6, "cannot revoke the refresh token");
     assert!(!terminal.session_file().exists());
 }
 
 #[test]
-fn a_killed_logout_leaves_a_working_sign_in_or_none() {
+fn killed_logout_leaves_a_working_sign_in_or_none() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     terminal.crash(["logout"], "before-revoke");
@@ -105,17 +105,17 @@ fn a_killed_logout_leaves_a_working_sign_in_or_none() {
     terminal.ok(["token"]);
     terminal.crash(["logout"], "before-forget");
     terminal.expire_access_token();
-    terminal.run(["token"]).assert_failure(3, "your sign-in has ended: run `items login`");
+    terminal.run(["token"]).assert_failure(3, "the sign-in has ended. Run `items login`");
     assert!(!terminal.session_file().exists());
 }
 
 #[test]
-fn a_machine_signs_in_by_itself_and_keeps_its_token() {
+fn machine_signs_in_by_itself_and_reuses_its_token() {
     let stack = Stack::start();
     let terminal = Terminal::machine(&stack);
     let first = terminal.run(["token"]);
     first.assert_code(0);
-    assert!(first.stderr.contains("There is no keyring here"), "{first:?}");
+    assert!(first.stderr.contains("No keyring is available"), "{first:?}");
     assert_eq!(terminal.ok(["token"]), first.stdout);
     assert_eq!(stack.faults.token_requests(), 1);
     let whoami = terminal.json(["whoami"]);
@@ -129,7 +129,7 @@ fn a_machine_signs_in_by_itself_and_keeps_its_token() {
 }
 
 #[test]
-fn a_machine_needs_its_secret() {
+fn machine_needs_its_secret() {
     let stack = Stack::start();
     let terminal = Terminal::new(&stack).with("ITEMS_PROFILE", "local-machine");
     terminal.run(["token"]).assert_failure(3, "ITEMS_CLIENT_SECRET");
@@ -138,7 +138,7 @@ fn a_machine_needs_its_secret() {
 }
 
 #[test]
-fn many_machines_with_one_home_make_one_request() {
+fn concurrent_machine_commands_make_one_token_request() {
     let stack = Stack::start();
     let terminal = Terminal::machine(&stack);
     stack.faults.inject([Fault::Slow(Duration::from_millis(500))]);

@@ -69,7 +69,7 @@ fn an_upload_over_a_line_that_always_breaks_fails_clearly() {
     let (id, file) = (terminal.add("x"), terminal.write("a.bin", bytes(MB)));
     stack.s3_proxy.cut([Cut::Upload(MB / 2); 4]);
     let run = terminal.run(["attach", &id, file.to_str().unwrap()]);
-    run.assert_failure(6, "a.bin could not be completed: try again");
+    run.assert_failure(6, "a.bin was interrupted");
     assert_eq!(stack.s3_proxy.cuts_made(), 4);
     assert_eq!(terminal.json(["show", &id])["attachments"], json!([]));
 }
@@ -155,7 +155,7 @@ fn bytes_that_were_changed_in_the_store_are_not_saved() {
     let (id, file) = (terminal.add("x"), terminal.write("a.txt", "the bytes"));
     terminal.ok(["attach", &id, file.to_str().unwrap()]);
     stack.corrupt_attachments();
-    terminal.run(["download", &id, "-o", "b.txt"]).assert_failure(1, "a.txt arrived damaged");
+    terminal.run(["download", &id, "-o", "b.txt"]).assert_failure(1, "a.txt is damaged");
     assert!(!terminal.home.path().join("b.txt").exists());
 }
 
@@ -166,7 +166,7 @@ fn what_is_there_is_not_overwritten_unasked() {
     let (id, file) = (terminal.add("x"), terminal.write("a.txt", "attached"));
     terminal.ok(["attach", &id, file.to_str().unwrap()]);
     fs::write(&file, "mine").unwrap();
-    terminal.run(["download", &id]).assert_failure(2, "is there already: use --force");
+    terminal.run(["download", &id]).assert_failure(2, "already exists. Use --force");
     assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
     let downloaded = terminal.json(["download", &id, "--force"]);
     assert_eq!(downloaded[0]["path"], "./a.txt");
@@ -190,7 +190,7 @@ fn several_files_are_attached_and_the_failure_of_one_is_told_with_the_others() {
     run.assert_code(1);
     let attached: Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!((attached.as_array().unwrap().len(), &attached[0]["filename"]), (1, &json!("one.txt")));
-    assert!(run.stderr.contains("missing.txt cannot be read"), "{run:?}");
+    assert!(run.stderr.contains("cannot read missing.txt"), "{run:?}");
     terminal.ok(["attach", &id, other.to_str().unwrap(), "--content-type", "application/x-two"]);
     assert_eq!(terminal.ok(["detach", &id, "one.txt"]), "Removed one.txt\n");
     let shown = terminal.json(["show", &id]);
@@ -204,7 +204,7 @@ fn a_folder_a_pipe_and_a_missing_item_are_refused() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let id = terminal.add("x");
-    terminal.run(["attach", &id, "."]).assert_failure(2, "is no file");
+    terminal.run(["attach", &id, "."]).assert_failure(2, "is not a regular file");
     assert!(
         std::process::Command::new("mkfifo")
             .arg(terminal.home.path().join("pipe"))
@@ -212,7 +212,7 @@ fn a_folder_a_pipe_and_a_missing_item_are_refused() {
             .unwrap()
             .success()
     );
-    terminal.run(["attach", &id, "pipe"]).assert_failure(2, "is no file");
+    terminal.run(["attach", &id, "pipe"]).assert_failure(2, "is not a regular file");
     let file = terminal.write("a.txt", "x");
     let nil = "00000000-0000-0000-0000-000000000000";
     terminal.run(["attach", nil, file.to_str().unwrap()]).assert_failure(4, "there is no such item");

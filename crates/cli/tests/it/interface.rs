@@ -20,7 +20,7 @@ fn wrong_usage_is_exit_code_2() {
     }
     terminal
         .run(["--profile", "nowhere", "list"])
-        .assert_failure(2, "there is no profile `nowhere`: use one of local, local-machine");
+        .assert_failure(2, "there is no profile `nowhere`. Use one of local, local-machine");
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn the_readme_lists_every_command() {
         commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
     assert!(names.len() > 10, "{help}");
     for name in names.into_iter().filter(|name| !name.is_empty() && *name != "help") {
-        assert!(readme.contains(&format!("`items {name}")), "the README does not tell of `items {name}`");
+        assert!(readme.contains(&format!("`items {name}")), "the README does not list `items {name}`");
     }
 }
 

@@ -15,7 +15,7 @@ use axum::{
     Router,
     body::Body,
     extract::{Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::StatusCode,
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
@@ -57,7 +57,6 @@ struct Shared {
     token_requests: AtomicUsize,
     revocations: AtomicUsize,
     next: Mutex<Vec<Fault>>,
-    date: Mutex<Option<HeaderValue>>,
 }
 
 /// Something that happens to one request of the token or revocation endpoint.
@@ -153,11 +152,6 @@ impl Faults {
     /// What happens to the next requests, one after the other.
     pub(crate) fn inject(&self, faults: impl IntoIterator<Item = Fault>) {
         self.0.next.lock().unwrap().extend(faults);
-    }
-
-    /// What the pool's answers give as `Date` from now on.
-    pub(crate) fn pretend_date(&self, date: &str) {
-        *self.0.date.lock().unwrap() = Some(date.parse().unwrap());
     }
 
     /// How many requests the token endpoint has had.
@@ -258,7 +252,7 @@ async fn disturb(State(faults): State<Faults>, request: Request, next: Next) -> 
         }
         _ => None,
     };
-    let mut response = match fault {
+    match fault {
         None => next.run(request).await,
         Some(Fault::Unavailable) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Some(Fault::Slow(time)) => {
@@ -271,9 +265,5 @@ async fn disturb(State(faults): State<Faults>, request: Request, next: Next) -> 
             let cut = futures_util::stream::iter([Err::<Vec<u8>, _>(std::io::Error::other("cut"))]);
             Body::from_stream(cut).into_response()
         }
-    };
-    if let Some(date) = faults.0.date.lock().unwrap().clone() {
-        response.headers_mut().insert(header::DATE, date);
     }
-    response
 }
