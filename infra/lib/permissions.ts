@@ -1,26 +1,17 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Stack, Validations } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type { DataStack } from './data-stack.ts';
-
-/** What the backend calls on its table; test/permissions.test.ts holds this against the calls in its code. */
-export const TABLE_ACTIONS = [
-  'dynamodb:BatchWriteItem',
-  'dynamodb:DeleteItem',
-  'dynamodb:GetItem',
-  'dynamodb:PutItem',
-  'dynamodb:Query',
-  'dynamodb:UpdateItem',
-];
-
-/** What the backend calls on its objects, or signs a URL for: a presigned URL may do what its signer may. */
-export const OBJECT_ACTIONS = ['s3:DeleteObject', 's3:GetObject', 's3:PutObject'];
+import { REPOSITORY_ROOT } from './image.ts';
 
 /**
- * What the backend calls on its bucket. Without a condition on the prefix: HeadObject asks for this permission, and has no
- * prefix, to tell "no such object" (404) from "not for you" (403).
- * https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+ * The actions that the backend's storage layer lists in its code; a test there compares this file with the list. The action
+ * on the bucket has no condition on the prefix, because HeadObject needs it and has no prefix.
  */
-export const BUCKET_ACTIONS = ['s3:ListBucket'];
+const ACTIONS: { table: string[]; objects: string[]; bucket: string[] } = JSON.parse(
+  readFileSync(join(REPOSITORY_ROOT, 'crates/backend/iam-actions.json'), 'utf8'),
+);
 
 /** What the keys of all attachments begin with. */
 const OBJECT_PREFIX = 'attachments/';
@@ -29,9 +20,9 @@ const OBJECT_PREFIX = 'attachments/';
 export function grantBackendPermissions(role: iam.IRole, data: DataStack): void {
   const { table, bucket } = data;
   const statements = [
-    new iam.PolicyStatement({ sid: 'Records', actions: TABLE_ACTIONS, resources: [table.tableArn] }),
-    new iam.PolicyStatement({ sid: 'Objects', actions: OBJECT_ACTIONS, resources: [bucket.arnForObjects(`${OBJECT_PREFIX}*`)] }),
-    new iam.PolicyStatement({ sid: 'Bucket', actions: BUCKET_ACTIONS, resources: [bucket.bucketArn] }),
+    new iam.PolicyStatement({ sid: 'Records', actions: ACTIONS.table, resources: [table.tableArn] }),
+    new iam.PolicyStatement({ sid: 'Objects', actions: ACTIONS.objects, resources: [bucket.arnForObjects(`${OBJECT_PREFIX}*`)] }),
+    new iam.PolicyStatement({ sid: 'Bucket', actions: ACTIONS.bucket, resources: [bucket.bucketArn] }),
   ];
   for (const statement of statements) {
     role.addToPrincipalPolicy(statement);

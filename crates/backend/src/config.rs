@@ -1,6 +1,6 @@
-//! The configuration: read once at start from the environment, with every mistake listed.
+//! The configuration, read once at startup from the environment.
 //!
-//! Only `main` reads the environment; everything else is given a [`Config`]. The variables are described in `.env.example`.
+//! Only `main` reads the environment; the rest of the program takes a [`Config`]. The variables are described in `.env.example`.
 
 use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
@@ -9,20 +9,20 @@ use http::HeaderValue;
 use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 
-/// Everything that can be set.
+/// All settings.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Whose tokens are accepted.
+    /// The user pool and app clients whose tokens are accepted.
     pub cognito: Cognito,
     /// `DYNAMODB_TABLE_NAME`: the table with `pk` and `sk`.
     pub table_name: String,
-    /// `S3_BUCKET_NAME`: where attachments are kept; without it their routes answer 501.
+    /// `S3_BUCKET_NAME`: the bucket for attachments. Without it the routes of attachments return 501.
     pub bucket_name: Option<String>,
     /// `PUBLIC_URL` (default `http://<BIND_ADDRESS>`): the API's own URL, the `resource` of RFC 9728.
     pub public_url: Url,
     /// `BIND_ADDRESS` (default `127.0.0.1:8000`).
     pub bind_address: SocketAddr,
-    /// `METRICS_ADDRESS`: where Prometheus reads; without it nothing is served there.
+    /// `METRICS_ADDRESS`: the address that serves metrics to Prometheus. Without it none are served.
     pub metrics_address: Option<SocketAddr>,
     /// `CORS_ALLOWED_ORIGINS`: the web pages that may call this API, comma-separated.
     pub cors_allowed_origins: Vec<HeaderValue>,
@@ -30,15 +30,15 @@ pub struct Config {
     pub log_filter: String,
     /// `LOG_FORMAT` (default `text`).
     pub log_format: LogFormat,
-    /// `LOG_HASH_KEY`: keys the hash that stands for a caller in the log; without it, one is drawn at every start.
+    /// `LOG_HASH_KEY`: the key of the hash that identifies a caller in the log. Without it, each start makes a random one.
     pub log_key: Option<LogKey>,
-    /// What one caller, one request and one connection may use.
+    /// Limits per caller, request, connection and address.
     pub limits: Limits,
-    /// What may be attached to an item.
+    /// Limits of attachments.
     pub attachments: Attachments,
 }
 
-/// Whose tokens are accepted.
+/// The user pool and app clients whose tokens are accepted.
 #[derive(Debug, Clone)]
 pub struct Cognito {
     /// `COGNITO_USER_POOL_ID`, with `COGNITO_ISSUER` and `COGNITO_JWKS_URL` where they differ from Cognito's own.
@@ -51,21 +51,21 @@ pub struct Cognito {
     pub require_scopes: bool,
 }
 
-/// How the log is written.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line, for log collectors.
+    /// One JSON object per line, for log collectors.
     Json,
 }
 
-/// The key of the hash that stands for a caller in the log; a secret.
+/// The key of the hash that identifies a caller in the log. A secret.
 #[derive(Clone)]
 pub struct LogKey(String);
 
 impl LogKey {
-    /// The key itself.
+    /// Returns the key.
     pub fn bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -77,7 +77,7 @@ impl fmt::Debug for LogKey {
     }
 }
 
-/// What one caller, one request and one connection may use.
+/// Limits per caller, request, connection and address.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// `MAX_BODY_BYTES` (default 65536, 64 KiB).
@@ -106,7 +106,7 @@ pub struct Limits {
     pub shutdown_timeout: Duration,
 }
 
-/// What may be attached to an item.
+/// Limits of attachments.
 #[derive(Debug, Clone)]
 pub struct Attachments {
     /// `ATTACHMENT_MAX_BYTES` (default 268435456, 256 MiB; at most 5 GiB, S3's limit for one PUT).
@@ -117,10 +117,10 @@ pub struct Attachments {
     pub url_lifetime: Duration,
 }
 
-/// Every mistake in the configuration, a line each.
+/// All mistakes in the configuration, one per line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// Each names its variable.
+    /// One message per mistake, each with the name of its variable.
     pub mistakes: Vec<String>,
 }
 
@@ -134,11 +134,11 @@ impl fmt::Display for ConfigError {
 }
 
 impl Config {
-    /// Reads the variables that `lookup` knows; an empty one counts as not set.
+    /// Reads the configuration from the variables that `lookup` returns. An empty variable counts as not set.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] lists every mistake, each with its variable's name and what would be right.
+    /// [`ConfigError`] lists every mistake, each with the name of its variable and the values that are allowed.
     ///
     /// # Example
     ///
@@ -208,13 +208,13 @@ impl Config {
         }
     }
 
-    /// The URL of the metadata document that a 401 points at (RFC 9728 §3.1 and §5.1).
+    /// Returns the URL of the metadata document that a 401 names (RFC 9728, sections 3.1 and 5.1).
     pub fn resource_metadata_url(&self) -> String {
         let base = self.public_url.as_str().trim_end_matches('/');
         format!("{base}{}", crate::routes::metadata::PATH)
     }
 
-    /// The API's own URL without a slash at the end: the `resource` of RFC 9728 and the accepted `aud` (RFC 8707).
+    /// Returns the API's own URL without a slash at the end: the `resource` of RFC 9728 and the accepted `aud` (RFC 8707).
     pub fn resource(&self) -> &str {
         self.public_url.as_str().trim_end_matches('/')
     }
@@ -238,7 +238,7 @@ fn cognito(from: &mut Variables<'_>) -> Option<Cognito> {
         from.parsed("COGNITO_REQUIRE_SCOPES", "`true` or `false`", |value| value.parse().ok());
     let issuer = from.optional("COGNITO_ISSUER");
     let jwks_url = from.optional("COGNITO_JWKS_URL");
-    // Where the id is a mistake, another pool stands in for it, so that mistakes in the URLs are listed, too.
+    // If the ID is invalid, another pool takes its place, so that mistakes in the URLs are listed as well.
     let named = pool_id.and_then(|id| from.check("COGNITO_USER_POOL_ID", UserPool::new(&id)));
     let mut user_pool = named.or_else(|| UserPool::new("us-east-1_StandIn").ok())?;
     if let Some(issuer) = issuer {
@@ -258,7 +258,7 @@ fn cognito(from: &mut Variables<'_>) -> Option<Cognito> {
 
 fn limits(from: &mut Variables<'_>) -> Limits {
     let trusted_proxies = from.number("TRUSTED_PROXIES", 0, 0, 10) as usize;
-    // A proxy has many connections: one address is many clients.
+    // Behind a proxy, one address stands for many clients.
     let connections_per_address = if trusted_proxies == 0 { 500 } else { 0 };
     Limits {
         body_bytes: from.number("MAX_BODY_BYTES", 64 * 1024, 1024, 1024 * 1024) as usize,
@@ -310,7 +310,7 @@ fn list(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(str::trim).filter(|entry| !entry.is_empty())
 }
 
-/// An origin as a browser sends it (RFC 6454 §6.2): scheme, host and port, and nothing after.
+/// Parses an origin as a browser sends it (RFC 6454, section 6.2): scheme, host and port.
 /// A port of `*` stands for any port of a loopback host.
 fn origin(value: &str) -> Option<HeaderValue> {
     let any_port = value.strip_suffix(":*");
@@ -362,7 +362,7 @@ impl Variables<'_> {
         Duration::from_secs(self.number(name, default, min, max))
     }
 
-    /// A base URL: https, or http for a loopback host.
+    /// Parses a base URL: https, or http for a loopback host.
     fn url(&mut self, name: &str) -> Option<Url> {
         const EXPECTED: &str = "a URL such as https://api.example.com, without path, query or fragment (http for loopback hosts only)";
         self.parsed(name, EXPECTED, |value| Url::parse(value).ok().filter(is_base_url))

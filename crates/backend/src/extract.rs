@@ -1,6 +1,6 @@
-//! axum's extractors with this API's errors: what they refuse becomes a [`Problem`] that points at the mistake.
+//! axum's extractors with this API's errors: a rejection becomes a [`Problem`] that names the wrong part.
 //!
-//! `clippy.toml` bans axum's own, so that no route answers in another shape.
+//! `clippy.toml` bans axum's own extractors, so that every route has the same errors.
 
 use axum::{
     body::Bytes,
@@ -17,19 +17,20 @@ use crate::problem::{FieldError, Kind, Problem};
 
 /// A JSON body of at most the configured size.
 ///
-/// As an answer it is the JSON of its value. Refusals: another media type 415, too large 413, no JSON 400, JSON of another shape 422 with a pointer to the place.
+/// As a response it is the JSON of its value. Rejections: 415 for another media type, 413 for a body that is too large,
+/// 400 for invalid JSON, 422 with a JSON pointer for JSON of another shape.
 #[derive(Debug)]
 pub(crate) struct Json<T>(pub(crate) T);
 
-/// A JSON merge patch (RFC 7396): `application/merge-patch+json`, or `application/json` for clients that know no better.
+/// A JSON merge patch (RFC 7396): `application/merge-patch+json`, or `application/json`.
 #[derive(Debug)]
 pub(crate) struct MergePatch<T>(pub(crate) T);
 
-/// The path's parameters. One that does not parse names nothing, so the answer is 404 that says what an id looks like.
+/// The path's parameters. A parameter that cannot be parsed names no resource: 404 with the expected form of an ID.
 #[derive(Debug)]
 pub(crate) struct Path<T>(pub(crate) T);
 
-/// The query's parameters; 422 names the wrong one.
+/// The query's parameters. Rejection: 422 with the name of the wrong parameter.
 #[derive(Debug)]
 pub(crate) struct Query<T>(pub(crate) T);
 
@@ -68,7 +69,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         #[expect(clippy::disallowed_types, reason = "this is the wrapper")]
         let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
-        // The refusal quotes the path, which may hold what a person typed: it is not kept for the log.
+        // The rejection quotes the path, which may contain text that a person typed: it is not logged.
         path.map(|path| Self(path.0)).map_err(|_| {
             Problem::new(
                 StatusCode::NOT_FOUND,
@@ -108,7 +109,7 @@ fn require_media_type(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         format!("Send the body with the header `Content-Type: {}`.", accepted[0]),
     );
-    // RFC 5789 §2.2: a refused patch format is answered with the formats that are understood.
+    // RFC 5789, section 2.2: the response to an unsupported patch format lists the supported ones.
     Err(match accept_patch {
         Some(formats) => problem.header(http::HeaderName::from_static("accept-patch"), formats),
         None => problem,
@@ -128,7 +129,7 @@ async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Prob
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    // Every body of this API is an object; without this, serde would fill a struct from an array, field by field.
+    // Every body of this API is an object. Without this check, serde would accept an array of the field values.
     if !body.trim_ascii_start().starts_with(b"{") {
         serde_json::from_slice::<IgnoredAny>(body).map_err(|error| not_json(&error))?;
         return Err(Problem::invalid(vec![FieldError::new("", "must be an object")]));
@@ -157,7 +158,7 @@ fn not_json(error: &serde_json::Error) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail).kind(Kind::InvalidRequest)
 }
 
-/// The place as a JSON pointer (RFC 6901 §3).
+/// Formats the path as a JSON pointer (RFC 6901, section 3).
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     path.iter()

@@ -1,4 +1,4 @@
-//! The log: a line an event on standard output, for people or for log collectors.
+//! The log: one line per event on standard output, for people or for log collectors.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -13,12 +13,13 @@ use tracing_subscriber::{
 
 use crate::{Config, config::LogFormat};
 
-/// The crates whose details may be logged. What others say below `INFO` can contain requests and answers of AWS, with
-/// everything in them, and stays out of the log whatever `RUST_LOG` says.
+/// The crates that may log below `INFO`. Such events of other crates can contain whole requests and responses of AWS and
+/// are dropped whatever `RUST_LOG` says.
 const OURS: [&str; 5] = ["backend", "cognito_auth", "cognito_local", "dev", "local_cloud"];
 
-/// Starts the log with a filter as in `RUST_LOG`, of which it passes over what it does not understand. A second call changes
-/// nothing. From here on a panic is an event of the log, inside the request that it happened in.
+/// Starts the log with a filter as in `RUST_LOG`; invalid directives are ignored. A second call changes nothing.
+///
+/// From then on a panic is a log event, inside the request in which it happened.
 pub fn start(filter: &str, format: LogFormat) {
     let registry = tracing_subscriber::registry().with(EnvFilter::new(filter));
     let lines = fmt::layer().with_target(false).with_ansi(std::io::stdout().is_terminal());
@@ -34,7 +35,7 @@ pub fn start(filter: &str, format: LogFormat) {
             let usual = panic::take_hook();
             panic::set_hook(Box::new(move |panic| {
                 log_panic(panic);
-                // To whoever develops here all of it is shown, on standard error; no caller's data is at stake.
+                // A debug build has no callers' data: it prints the whole message on standard error.
                 if cfg!(debug_assertions) {
                     usual(panic);
                 }
@@ -59,7 +60,7 @@ pub fn announce(config: &Config) {
     }
 }
 
-/// Says where it happened, and what only in words that are in the program: words that were put together may hold a caller's
+/// Logs where a panic happened. Its message is logged only if it is a constant: a formatted one may contain a caller's
 /// data.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let location = panic.location().map(Location::to_string);
@@ -100,7 +101,7 @@ mod tests {
         assert!(panics.iter().all(|line| line.contains("logging.rs:")), "{panics:?}");
         assert!(panics[1].contains("known words"), "{panics:?}");
         assert!(!log_lines.contains("a secret"), "{log_lines}");
-        // Where the log is off, it is not silence.
+        // If the log is off, the panic is still reported.
         let (log_lines, errors) = log("off");
         assert!(!log_lines.contains("panicked"), "{log_lines}");
         let short =

@@ -1,4 +1,4 @@
-//! What Prometheus reads, when `METRICS_ADDRESS` is set.
+//! Metrics for Prometheus, served if `METRICS_ADDRESS` is set.
 
 use std::{
     sync::{Arc, atomic::AtomicU64},
@@ -21,7 +21,7 @@ use prometheus_client::{
 /// The media type of the OpenMetrics text format, which Prometheus reads.
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The counters, shared by all who count.
+/// The metrics. A clone is a handle to the same metrics.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics(Arc<Counters>);
 
@@ -78,8 +78,8 @@ impl Default for Counters {
 }
 
 impl Metrics {
-    /// Counts a request. Routes are as they are declared and methods that no route has are one, so that callers cannot make
-    /// more and more series.
+    /// Counts a request. Routes are counted as declared, and unknown methods together, so that clients cannot create
+    /// series.
     pub fn request(&self, method: &Method, route: &str, status: u16, elapsed: Duration) {
         let method = match *method {
             Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE => {
@@ -100,13 +100,13 @@ impl Metrics {
         self.0.dynamodb_calls.get_or_create(&labels).inc();
     }
 
-    /// How many calls of DynamoDB were made since the start, by operation and outcome.
+    /// Returns the number of calls of DynamoDB since startup, by operation and outcome.
     pub fn dynamodb_calls(&self, operation: &str, outcome: &str) -> u64 {
         let labels = CallLabels { operation: operation.to_owned(), outcome: outcome.to_owned() };
         self.0.dynamodb_calls.get(&labels).map_or(0, |counter| counter.get())
     }
 
-    /// All of it in the OpenMetrics text format, with what the verifier has counted.
+    /// Returns all metrics, also the verifier's, in the OpenMetrics text format.
     ///
     /// # Errors
     ///
@@ -153,6 +153,6 @@ fn register_verifier(registry: &mut Registry, stats: &Stats) {
 }
 
 fn latency_histogram() -> Histogram {
-    // From well below a warm token's answer to beyond the longest that a request may take.
+    // From the fastest response with a cached token to the request timeout and beyond.
     Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
 }

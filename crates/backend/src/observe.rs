@@ -1,7 +1,7 @@
-//! What is seen of a request from outside: its id, its line in the log, its metrics, and the body of a problem.
+//! Observes every request: its ID, log line and metrics, and the body of a problem.
 //!
 //! This is the outermost layer. Never logged: tokens, claims that name a person, bodies, queries, presigned URLs. A caller
-//! is a keyed hash: who runs the server can tell that two requests are one user's, not which user's.
+//! is logged as a keyed hash: it shows that two requests come from the same user, but not which user.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -21,17 +21,17 @@ use uuid::Uuid;
 
 use crate::{metrics::Metrics, models::owner::Owner, problem::Problem, rate_limit::RateLimit};
 
-/// The header with the request's id, in both directions.
+/// The header with the request ID, in requests and responses.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What the log and the metrics need of the application.
+/// What the log and the metrics need from the application.
 #[derive(Clone)]
 pub(crate) struct Observer {
     metrics: Metrics,
     key: Arc<hmac::Key>,
 }
 
-/// What the inner layers find out about a request, for the outermost one.
+/// What the inner layers learn about a request, for the outermost one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RequestContext(Arc<Findings>);
 
@@ -42,7 +42,7 @@ struct Findings {
 }
 
 impl Observer {
-    /// `log_key` keys the hash of callers in the log; without one it is drawn at random and differs after each start.
+    /// `log_key` is the key of the hash of callers. Without one, a random key is used until the next start.
     pub(crate) fn new(metrics: Metrics, log_key: Option<&[u8]>) -> Self {
         let random = Uuid::new_v4();
         let key = hmac::Key::new(hmac::HMAC_SHA256, log_key.unwrap_or(random.as_bytes()));
@@ -51,12 +51,12 @@ impl Observer {
 
     fn caller_hash(&self, owner: &Owner) -> String {
         let tag = hmac::sign(&self.key, owner.partition_key().as_bytes());
-        tag.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(&tag.as_ref()[..8])
     }
 }
 
 impl RequestContext {
-    /// Says who calls.
+    /// Sets the caller.
     pub(crate) fn set_caller(&self, token: &AccessToken) {
         self.0.caller.get_or_init(|| token.clone());
     }
@@ -66,13 +66,13 @@ impl RequestContext {
         self.0.caller.get().is_some()
     }
 
-    /// Says where the caller stands.
+    /// Sets the state of the caller's rate limit.
     pub(crate) fn set_rate_limit(&self, limit: RateLimit) {
         self.0.rate_limit.get_or_init(|| limit);
     }
 }
 
-/// Surrounds every request.
+/// The layer around every request.
 pub(crate) async fn observe(State(observer): State<Observer>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let request_id = request_id(request.headers());
@@ -82,7 +82,7 @@ pub(crate) async fn observe(State(observer): State<Observer>, mut request: Reque
     let context = RequestContext::default();
     request.extensions_mut().insert(context.clone());
 
-    // Of the highest level, so that errors carry the request's id whatever `RUST_LOG` says.
+    // The highest level, so that errors carry the request ID whatever `RUST_LOG` says.
     let span = error_span!("request", %request_id, trace_id);
     let mut record = Record { observer, context, method, route, started, span, status: None };
     let response = next.run(request).instrument(record.span.clone()).await;
@@ -94,7 +94,7 @@ pub(crate) async fn observe(State(observer): State<Observer>, mut request: Reque
     response
 }
 
-/// What the log and the metrics say of a request, once it is over.
+/// The record of a request for the log and the metrics, written when it ends.
 struct Record {
     observer: Observer,
     context: RequestContext,
@@ -102,18 +102,18 @@ struct Record {
     route: Option<MatchedPath>,
     started: Instant,
     span: Span,
-    /// Nothing if there was no answer, because the caller hung up before.
+    /// `None` if the client disconnected before there was a response.
     status: Option<StatusCode>,
 }
 
-/// No status of HTTP, but what others write down where the caller hung up before there was an answer.
-const CALLER_HUNG_UP: u16 = 499;
+/// The status for clients that disconnected before there was a response. Not a status of HTTP; nginx logs it, too.
+const CLIENT_DISCONNECTED: u16 = 499;
 
 impl Drop for Record {
     fn drop(&mut self) {
         let elapsed = self.started.elapsed();
         let route = self.route.as_ref().map_or("", MatchedPath::as_str);
-        let status = self.status.map_or(CALLER_HUNG_UP, |status| status.as_u16());
+        let status = self.status.map_or(CLIENT_DISCONNECTED, |status| status.as_u16());
         self.observer.metrics.request(&self.method, route, status, elapsed);
         let _entered = self.span.enter();
         if tracing::enabled!(tracing::Level::INFO) {
@@ -137,17 +137,17 @@ impl Record {
     }
 }
 
-/// Writes the body of a problem, logs its cause once, and names the request.
+/// Writes the body of a problem, logs its cause once, and adds the request ID.
 fn finish(mut response: Response, request_id: &str) -> Response {
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let cause = problem.cause_chain();
         match (&cause, problem.status().is_server_error()) {
             (Some(cause), true) => error!(cause, "the request failed"),
-            (Some(cause), false) => debug!(cause, "the request was refused"),
+            (Some(cause), false) => debug!(cause, "the request was rejected"),
             _ => {}
         }
         let mut rendered = problem.render(request_id);
-        // What inner layers added, such as `Allow` and the headers of CORS, stays.
+        // Headers of the inner layers, such as `Allow` and those of CORS, stay.
         for name in response.headers().keys().filter(|name| *name != http::header::CONTENT_LENGTH) {
             if !rendered.headers().contains_key(name) {
                 let values = response.headers().get_all(name).iter().cloned();
@@ -162,7 +162,7 @@ fn finish(mut response: Response, request_id: &str) -> Response {
     response
 }
 
-/// The caller's own id if it is harmless, else a new one.
+/// Returns the client's own request ID if it is harmless, otherwise a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let is_harmless = |id: &&str| {
         let is_plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
@@ -172,7 +172,7 @@ fn request_id(headers: &HeaderMap) -> String {
     given.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
 
-/// The trace that the request is a part of (W3C Trace Context §3.2).
+/// Returns the ID of the trace that the request belongs to (W3C Trace Context, section 3.2).
 fn trace_id(headers: &HeaderMap) -> Option<&str> {
     let mut parts = headers.get("traceparent")?.to_str().ok()?.split('-');
     let (version, trace_id, parent_id) = (parts.next()?, parts.next()?, parts.next()?);
@@ -184,7 +184,7 @@ fn trace_id(headers: &HeaderMap) -> Option<&str> {
     (is_valid && version != "ff" && trace_id.bytes().any(|byte| byte != b'0')).then_some(trace_id)
 }
 
-/// The headers of draft-ietf-httpapi-ratelimit-headers-10 §2 and §3.
+/// Adds the headers of draft-ietf-httpapi-ratelimit-headers-10, sections 2 and 3.
 fn add_rate_limit(headers: &mut HeaderMap, limit: RateLimit) {
     let policy = format!("\"caller\";q={};w=60", limit.per_minute);
     let standing = format!("\"caller\";r={};t={}", limit.remaining, limit.reset_seconds);

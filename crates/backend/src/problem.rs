@@ -1,7 +1,7 @@
-//! The one shape of every error answer: `application/problem+json` (RFC 9457).
+//! The body of every error response: `application/problem+json` (RFC 9457).
 //!
 //! A handler returns a [`Problem`]; converting it to a response only stores it there. The outermost layer, which knows the
-//! request id, writes the body and logs the cause, once (see [`crate::observe`]).
+//! request ID, writes the body and logs the cause once (see [`crate::observe`]).
 
 use std::{error::Error, sync::Arc};
 
@@ -13,14 +13,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The media type of RFC 9457 §3.
+/// The media type of problem documents (RFC 9457, section 3).
 pub const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 const MISTAKE: &str = "The server made a mistake. It was logged under this request's id.";
 
-/// An error as its caller sees it, with the cause for the operator kept beside it.
+/// An error response, with its cause for the operator's log.
 ///
-/// `detail` helps the caller to mend the request and never quotes a cause (RFC 9457 §5).
+/// `detail` helps the caller to correct the request and never quotes the cause (RFC 9457, section 5).
 #[derive(Debug, Clone)]
 pub struct Problem {
     status: StatusCode,
@@ -31,59 +31,59 @@ pub struct Problem {
     cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
-/// What kind of problem it is, where the status alone does not say it all; part of the API's contract.
+/// The problem type, for errors that the status alone does not identify. Part of the API's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The status says it all (`about:blank`, RFC 9457 §4.2.1).
+    /// The status is enough (`about:blank`, RFC 9457, section 4.2.1).
     Plain,
-    /// The body or the query does not have the shape that the document asks for.
+    /// The body or the query does not match the OpenAPI document.
     InvalidRequest,
     /// The `ETag` given in `If-Match` is not the current one.
     VersionConflict,
-    /// A write needs `If-Match`.
+    /// The write requires `If-Match`.
     VersionRequired,
     /// The idempotency key was used with another body.
     IdempotencyKeyReused,
-    /// A request with the same idempotency key is still being handled.
+    /// A request with the same idempotency key is still running.
     IdempotencyKeyInFlight,
-    /// The item has as many attachments as it may have.
+    /// The item has the maximum number of attachments.
     TooManyAttachments,
-    /// The caller has as many requests running as it may have at once.
+    /// The caller has the maximum number of requests running.
     TooManyConcurrentRequests,
 }
 
-/// One mistake in a request.
+/// An error in one part of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
-    /// Where it is: a JSON pointer into the body (RFC 6901), or the name of the query or path parameter or of the header.
+    /// Where the error is: a JSON pointer into the body (RFC 6901), or the name of a query or path parameter or a header.
     #[schema(example = "/title")]
     pub pointer: String,
-    /// What is wrong there and what would be right.
+    /// What is expected there.
     #[schema(example = "must have 1 to 200 characters")]
     pub detail: String,
 }
 
-/// The body of an error answer, for the document.
+/// The body of an error response, for the OpenAPI document.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemBody<'a> {
-    /// What kind of problem it is: `about:blank`, or a path that stays the same for the same kind.
+    /// The problem type: `about:blank`, or a path that never changes for the same type.
     #[serde(rename = "type")]
     #[schema(example = "about:blank")]
     kind: &'static str,
-    /// The kind in a few words.
+    /// The problem type in a few words.
     #[schema(value_type = String, example = "Not Found")]
     title: &'a str,
-    /// The status code of the answer.
+    /// The status code of the response.
     #[schema(example = 404, minimum = 400, maximum = 599)]
     status: u16,
-    /// What happened, and how to mend it.
+    /// What happened, and how to correct the request.
     #[schema(value_type = String, example = "There is no such item.")]
     detail: &'a str,
-    /// The id under which the server logged this request; it is in `x-request-id`, too.
+    /// The ID under which the server logged this request; also in the header `x-request-id`.
     #[schema(value_type = String, example = "0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b")]
     request_id: &'a str,
-    /// The mistakes, one by one, where there are several or where each has a place.
+    /// The errors, one by one, if there are several or if each has a place.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(value_type = Vec<FieldError>)]
     errors: &'a [FieldError],
@@ -118,14 +118,14 @@ impl Kind {
 }
 
 impl FieldError {
-    /// A mistake at `pointer`.
+    /// Creates an error at `pointer`.
     pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), detail: detail.into() }
     }
 }
 
 impl Problem {
-    /// A problem whose status says it all.
+    /// Creates a problem of the type `about:blank`.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             status,
@@ -137,7 +137,7 @@ impl Problem {
         }
     }
 
-    /// 422 with every mistake found.
+    /// 422 with every error found.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
             [one] if one.pointer.is_empty() => format!("The body: {}.", one.detail),
@@ -147,55 +147,55 @@ impl Problem {
         Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).kind(Kind::InvalidRequest) }
     }
 
-    /// 404 for a resource that is absent or another user's: the two are not told apart, on purpose.
+    /// 404 for a resource that does not exist or belongs to another user. The two are deliberately not distinguished.
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("There is no such {what}."))
     }
 
-    /// 500 whose cause goes to the log only.
+    /// 500. The cause is only logged.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, MISTAKE).cause(cause)
     }
 
-    /// 500 for a panic. Its text may hold a caller's data and is no cause: [`crate::logging`] has said where it happened.
+    /// 500 for a panic. Its text may contain a caller's data and is not kept; [`crate::logging`] logs where it happened.
     pub fn panicked() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, MISTAKE)
     }
 
-    /// 503 that asks to come back after `seconds`.
+    /// 503 with `Retry-After`.
     pub fn unavailable(detail: impl Into<String>, seconds: u64) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(seconds)
     }
 
-    /// Says what kind it is.
+    /// Sets the problem type.
     #[must_use]
     pub fn kind(mut self, kind: Kind) -> Self {
         self.kind = kind;
         self
     }
 
-    /// Says what happened, and how to mend it.
+    /// Sets the text that says what happened and how to correct the request.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = detail.into();
         self
     }
 
-    /// Adds a header to the answer.
+    /// Adds a header to the response.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.append(name, value);
         self
     }
 
-    /// Adds headers to the answer.
+    /// Adds headers to the response.
     #[must_use]
     pub fn headers(mut self, headers: HeaderMap) -> Self {
         self.headers.extend(headers);
         self
     }
 
-    /// Asks to come back after `seconds` (RFC 9110 §10.2.3).
+    /// Sets `Retry-After` (RFC 9110, section 10.2.3).
     #[must_use]
     pub fn retry_after(self, seconds: u64) -> Self {
         self.header(header::RETRY_AFTER, HeaderValue::from(seconds))
@@ -208,17 +208,17 @@ impl Problem {
         self
     }
 
-    /// The status of the answer.
+    /// Returns the status of the response.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The cause, for the log, with everything it wraps.
+    /// Returns the cause and its sources, for the log.
     pub fn cause_chain(&self) -> Option<String> {
         self.cause.as_deref().map(|cause| chain(cause))
     }
 
-    /// The answer with its body.
+    /// Creates the response with its body.
     pub fn render(&self, request_id: &str) -> Response {
         let body = ProblemBody {
             kind: self.kind.uri(),
@@ -238,7 +238,7 @@ impl Problem {
     }
 }
 
-/// An error with everything it wraps, on one line.
+/// Formats an error and its sources on one line.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut chain = error.to_string();
     for cause in std::iter::successors(error.source(), |cause| (*cause).source()) {

@@ -1,4 +1,4 @@
-//! Attachments: files that belong to an item and lie in S3.
+//! Attachments: files that belong to an item and are stored in S3.
 
 use std::collections::BTreeMap;
 
@@ -11,68 +11,68 @@ use uuid::Uuid;
 
 use super::{Timestamp, item::ItemId, owner::Owner};
 
-/// An attachment's id: a UUID v7.
+/// The ID of an attachment: a UUID v7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = Uuid, example = "0199a1b2-8d4e-7f50-9b6c-7d8e9f0a1b2c")]
 pub struct AttachmentId(Uuid);
 
-/// A file's name: data that is shown, never a part of a path or key.
+/// The name of a file. It is only shown, never a part of a path or key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Filename(String);
 
-/// A media type such as `image/png` (RFC 9110 §8.3.1).
+/// A media type such as `image/png` (RFC 9110, section 8.3.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct ContentType(String);
 
-/// What an attachment is created from.
+/// The values that an attachment is created from.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"filename": "receipt.pdf", "content_type": "application/pdf", "size": 48213}))]
 pub struct NewAttachment {
-    /// Its name for people; a download is offered under it.
+    /// The name of the file, also of the download.
     pub filename: Filename,
-    /// Its media type; the upload must be of exactly this one.
+    /// The media type. The upload must have exactly this one.
     pub content_type: ContentType,
-    /// Its length in bytes; the upload must be of exactly this one.
+    /// The length in bytes. The upload must have exactly this one.
     #[serde(deserialize_with = "whole_number")]
     #[schema(minimum = 0)]
     pub size: u64,
 }
 
-/// An attachment as it is read.
+/// An attachment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Attachment {
-    /// Its id.
+    /// The ID.
     pub id: AttachmentId,
-    /// Its name for people.
+    /// The name of the file.
     #[schema(example = "receipt.pdf")]
     pub filename: Filename,
-    /// Its media type.
+    /// The media type.
     #[schema(example = "application/pdf")]
     pub content_type: ContentType,
-    /// Its length in bytes.
+    /// The length in bytes.
     #[schema(example = 48213, minimum = 0)]
     pub size: u64,
-    /// When it was created.
+    /// The time of creation.
     pub created_at: Timestamp,
 }
 
-/// A request that S3 will accept, once its method, URL and headers are sent as they stand.
+/// A presigned request that S3 accepts if method, URL and headers are sent unchanged.
 #[derive(Clone, Serialize, ToSchema)]
 pub struct PresignedRequest {
     /// `PUT` to upload, `GET` to download.
     #[schema(example = "PUT")]
     pub method: &'static str,
-    /// Where to send it. It is a secret until it expires: who has it can use it.
+    /// The URL. It is a secret until it expires: anybody who has it can use it.
     #[schema(example = "https://bucket.s3.eu-west-1.amazonaws.com/attachments/key?X-Amz-Signature=0f1e")]
     pub url: String,
-    /// The headers to send; another value makes S3 refuse the request.
+    /// The headers to send. S3 rejects the request if a value differs.
     #[schema(example = json!({"content-type": "application/pdf", "content-length": "48213"}))]
     pub headers: BTreeMap<String, String>,
-    /// Until when it works.
+    /// The time until which the URL works.
     pub expires_at: Timestamp,
 }
 
@@ -110,12 +110,12 @@ impl std::fmt::Debug for PresignedRequest {
 }
 
 impl AttachmentId {
-    /// A new id.
+    /// Generates a new ID.
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
     }
 
-    /// Reads an id from the end of a key.
+    /// Parses the ID at the end of a key.
     pub fn parse(text: &str) -> Option<Self> {
         Uuid::parse_str(text).ok().map(Self)
     }
@@ -127,12 +127,13 @@ impl std::fmt::Display for AttachmentId {
     }
 }
 
-/// Under which key an attachment lies in the bucket. The owner is in it, so that no id in a URL reaches another's file.
+/// Returns the key of an attachment in the bucket. It contains the owner, so that an ID in a URL cannot reach another
+/// user's file.
 pub fn object_key(owner: &Owner, item: ItemId, attachment: AttachmentId) -> String {
     format!("{}{attachment}", object_prefix(owner, item))
 }
 
-/// What all keys of an item's attachments begin with.
+/// Returns the prefix of the keys of all attachments of an item.
 pub fn object_prefix(owner: &Owner, item: ItemId) -> String {
     format!("attachments/{}/{item}/", owner.digest())
 }
@@ -151,7 +152,7 @@ impl Filename {
         Ok(Self(name))
     }
 
-    /// The `Content-Disposition` that offers a download under this name (RFC 6266 §4.3, RFC 8187 §3.2).
+    /// Returns the `Content-Disposition` of a download with this name (RFC 6266, section 4.3; RFC 8187, section 3.2).
     pub fn content_disposition(&self) -> String {
         let is_safe = |c: char| c.is_ascii() && !matches!(c, '"' | '\\' | '%');
         let ascii: String = self.0.chars().map(|c| if is_safe(c) { c } else { '_' }).collect();
@@ -185,7 +186,7 @@ impl ContentType {
         Ok(Self(text))
     }
 
-    /// The media type.
+    /// Returns the media type.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -203,7 +204,7 @@ fn whole_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64
         .ok_or_else(|| D::Error::custom("must be a whole number, 0 or more"))
 }
 
-/// A token of RFC 9110 §5.6.2.
+/// Whether this is a token (RFC 9110, section 5.6.2).
 fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))

@@ -8,9 +8,9 @@ use super::{item::ItemId, owner::Owner};
 
 /// A position in one owner's list of items.
 ///
-/// To callers it is opaque text. It carries the id of the last item seen and a checksum over it and the owner, so that
-/// one that was mistyped, cut short or taken from another user's list is told at once. The checksum is no protection and
-/// needs to be none: the partition is never read from a cursor but always comes from the caller's token.
+/// To clients it is opaque text. It contains the ID of the last item and a checksum over that ID and the owner, so that a
+/// cursor that is mistyped, cut off or from another user's list is rejected. The checksum protects nothing and need not:
+/// the partition always comes from the caller's token, never from a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor(pub ItemId);
 
@@ -18,14 +18,14 @@ const UUID_BYTES: usize = 16;
 const CHECKSUM_BYTES: usize = 8;
 
 impl Cursor {
-    /// The text given to the caller.
+    /// Returns the text for the client.
     pub fn encode(self, owner: &Owner) -> String {
         let mut bytes = self.0.uuid().as_bytes().to_vec();
         bytes.extend(self.checksum(owner));
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// The position that `text` names in `owner`'s list, or nothing if it was not made for it.
+    /// Parses a cursor of `owner`'s list. Returns `None` for any other text.
     pub fn decode(text: &str, owner: &Owner) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (uuid, checksum) = bytes.split_at_checked(UUID_BYTES)?;

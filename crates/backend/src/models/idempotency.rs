@@ -1,6 +1,6 @@
 //! Idempotency keys.
 
-/// The key that a caller gives to one create, so that repeating it does nothing more.
+/// The key of one create. Repeating the create with the same key creates nothing more.
 #[derive(Debug, Clone)]
 pub struct IdempotencyKey(String);
 

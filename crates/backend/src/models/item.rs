@@ -9,19 +9,19 @@ use super::{
     text::{Description, Title},
 };
 
-/// An item's id: a UUID v7, so that ids sort by the time of creation.
+/// The ID of an item: a UUID v7, so that IDs sort by the time of creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = Uuid, example = "0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b")]
 pub struct ItemId(Uuid);
 
 impl ItemId {
-    /// A new id, later than all that this process made before.
+    /// Generates a new ID, which sorts after all earlier ones of this process.
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
     }
 
-    /// The UUID.
+    /// Returns the UUID.
     pub fn uuid(self) -> Uuid {
         self.0
     }
@@ -39,7 +39,7 @@ impl std::fmt::Display for ItemId {
     }
 }
 
-/// An item as it is read.
+/// An item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({
     "id": "0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b",
@@ -50,32 +50,32 @@ impl std::fmt::Display for ItemId {
     "updated_at": "2026-11-22T09:30:00.123Z",
 }))]
 pub struct Item {
-    /// Its id.
+    /// The ID.
     pub id: ItemId,
-    /// Its title.
+    /// The title.
     #[schema(schema_with = Title::schema)]
     pub title: Title,
-    /// More about it.
+    /// The description.
     #[schema(inline, example = "Two litres.")]
     pub description: Option<Description>,
-    /// How often it was written; the `ETag` is this number in quotes.
+    /// The version: the number of writes. The `ETag` is this number in quotes.
     #[schema(example = 1, minimum = 1)]
     pub version: u64,
-    /// When it was created.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// When it was last written.
+    /// The time of the last write.
     pub updated_at: Timestamp,
 }
 
-/// What an item is created from, or replaced by.
+/// The values that an item is created from, or replaced with.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"title": "Buy milk", "description": "Two litres."}))]
 pub struct NewItem {
-    /// Its title.
+    /// The title.
     #[schema(schema_with = Title::schema)]
     pub title: Title,
-    /// More about it.
+    /// The description.
     #[serde(default)]
     #[schema(inline, required = false)]
     pub description: Option<Description>,
@@ -86,7 +86,7 @@ pub struct NewItem {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"title": "Buy oat milk"}))]
 pub struct ItemPatch {
-    /// The new title; an item cannot be without one.
+    /// The new title. It cannot be removed.
     #[serde(default, deserialize_with = "present")]
     #[schema(schema_with = Title::schema, required = false)]
     pub title: Option<Title>,
@@ -96,23 +96,23 @@ pub struct ItemPatch {
     pub description: Option<Option<Description>>,
 }
 
-/// A part of a user's items, newest first.
+/// A page of a user's items, newest first.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ItemPage {
     /// The items.
     pub items: Vec<Item>,
-    /// Give it as `cursor` to get the next page; `null` on the last.
+    /// The `cursor` of the next page; `null` on the last page.
     #[schema(example = json!(null))]
     pub next_cursor: Option<String>,
 }
 
-/// What `description` of a patch may be.
+/// The value of `description` in a patch.
 fn description_or_null() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
     let null = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::Type::Null);
     utoipa::openapi::OneOfBuilder::new().item(Description::schema()).item(null).into()
 }
 
-/// Tells a field that is present, be it `null`, from one that is absent.
+/// Distinguishes a field that is `null` from one that is absent.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }

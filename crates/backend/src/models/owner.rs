@@ -1,18 +1,18 @@
-//! Whose data it is.
+//! Owners: the partitions of the table.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use cognito_auth::{AccessToken, Principal};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-/// The partition that one caller's data lives in: an identity is the user pool and `sub` together, never `sub` alone.
+/// The partition of one caller's data. A user is identified by user pool and `sub` together, never by `sub` alone.
 ///
-/// It is made from a verified token, or by an administrator's route from a `sub` within the administrator's own pool.
+/// It comes from a verified token or, in administrators' routes, from a `sub` in the administrator's own pool.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Owner(String);
 
 impl Owner {
-    /// The caller themselves. A machine's data lies apart from every user's, whatever its client id is.
+    /// Returns the owner that a token stands for. Machine clients and users never share a partition.
     pub fn of(token: &AccessToken) -> Self {
         match token.principal() {
             Principal::Machine { client_id } => Self(["CLIENT", token.user_pool_id(), client_id].join("#")),
@@ -20,20 +20,20 @@ impl Owner {
         }
     }
 
-    /// The user `sub` of a pool.
+    /// Returns the owner for the user `sub` of a pool.
     pub fn user(user_pool_id: &str, sub: &str) -> Self {
         Self(["USER", user_pool_id, sub].join("#"))
     }
 
-    /// The partition key.
+    /// Returns the partition key.
     pub fn partition_key(&self) -> &str {
         &self.0
     }
 
-    /// A name for the owner that has a fixed length and says nothing about them: 128 bits of SHA-256, as hexadecimal digits.
+    /// Returns a name of fixed length that does not identify the owner: 128 bits of SHA-256 as hexadecimal digits.
     pub fn digest(&self) -> String {
         let digest = digest(&SHA256, self.0.as_bytes());
-        digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(&digest.as_ref()[..16])
     }
 }
 

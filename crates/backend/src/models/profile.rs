@@ -8,7 +8,7 @@ use super::{
     text::{Bio, DisplayName},
 };
 
-/// What a user says of themselves, as it is read.
+/// A user's profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({
     "display_name": "Alice",
@@ -19,14 +19,14 @@ pub struct Profile {
     /// The name shown to others.
     #[schema(schema_with = DisplayName::schema)]
     pub display_name: DisplayName,
-    /// A few words.
+    /// A short text about the user.
     #[schema(inline, example = "Likes lists.")]
     pub bio: Option<Bio>,
-    /// When it was last written.
+    /// The time of the last write.
     pub updated_at: Timestamp,
 }
 
-/// What a profile is set to.
+/// The values that a profile is replaced with.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"display_name": "Alice", "bio": "Likes lists."}))]
@@ -34,7 +34,7 @@ pub struct NewProfile {
     /// The name shown to others.
     #[schema(schema_with = DisplayName::schema)]
     pub display_name: DisplayName,
-    /// A few words.
+    /// A short text about the user.
     #[serde(default)]
     #[schema(inline, required = false)]
     pub bio: Option<Bio>,

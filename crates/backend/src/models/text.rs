@@ -16,11 +16,11 @@ pub type Title = Text<1, 200>;
 pub type Description = Text<0, 4000>;
 /// The name that a user shows to others.
 pub type DisplayName = Text<1, 100>;
-/// What a user says of themselves.
+/// The text in a user's profile.
 pub type Bio = Text<0, 1000>;
 
 impl<const MIN: usize, const MAX: usize> Text<MIN, MAX> {
-    /// The text, if its length and characters are right; otherwise what would be.
+    /// Checks length and characters. The error says what is allowed.
     pub fn new(text: impl Into<String>) -> Result<Self, String> {
         let text = text.into();
         let length = text.chars().count();

@@ -1,20 +1,20 @@
-//! One DynamoDB table for everything, and one call for each thing a route does.
+//! One DynamoDB table, and one call per operation.
 //!
 //! | `pk` | `sk` | what |
 //! |---|---|---|
 //! | owner | `PROFILE` | the profile |
 //! | owner | `ITEM#<uuid v7>` | an item; v7 ids sort by creation, so a query backwards is "newest first" |
 //! | owner | `FILE#<item>#<attachment>` | an attachment's record |
-//! | owner | `IDEMPOTENCY#<sha-256 of the key>` | the answer that a create gave, for 24 hours |
+//! | owner | `IDEMPOTENCY#<sha-256 of the key>` | the response to a create, for 24 hours |
 //!
 //! The owner is `USER#<pool>#<sub>` or `CLIENT#<pool>#<client id>`: every method takes it first, so nothing here can reach
-//! another's data.
+//! another user's data.
 //!
 //! # Retries
 //!
-//! The SDK repeats a request whose answer it never saw, although the first may have been carried out. A conditional write
-//! then fails on its own success. So each write carries an id of its own, an item remembers its last four, and a failed
-//! condition whose old item names this write's id is what it is: a success.
+//! The SDK repeats a request whose response was lost, although the first attempt may have succeeded. A conditional write
+//! then fails because of its own success. So each write has an ID, an item keeps the IDs of its last four writes, and a
+//! failed condition counts as a success if the item has the ID of this write.
 
 mod attachments;
 mod idempotency;
@@ -49,16 +49,27 @@ pub use self::{
 };
 use crate::{metrics::Metrics, models::owner::Owner};
 
-/// A row as the SDK has it.
+/// The IAM actions of this module's calls. A transaction needs the actions of its parts:
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html>
+pub const TABLE_ACTIONS: [&str; 6] = [
+    "dynamodb:BatchWriteItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:UpdateItem",
+];
+
+/// A row as the SDK represents it.
 type Row = HashMap<String, AttributeValue>;
 
-/// How often a call is tried, the first time included.
+/// The maximum number of attempts of one call.
 const MAX_ATTEMPTS: u32 = 4;
 
-/// The SDK's configuration for this table's client: every wait has an end.
+/// Returns the SDK's configuration for this table's client, with a limit on every wait.
 ///
-/// A connection may take 1 s, an attempt 1.5 s and a whole operation with its retries 5 s, so that a caller has an answer
-/// within 5.5 s whatever DynamoDB does. The SDK itself sets no limit but the first.
+/// A connection may take 1 s, an attempt 1.5 s and a whole operation with its retries 5 s, so that a caller has a
+/// response within 5.5 s whatever DynamoDB does. The SDK itself limits only the connection.
 pub fn client_config(shared: &SdkConfig) -> Builder {
     Builder::from(shared)
         .behavior_version(BehaviorVersion::v2026_01_12())
@@ -80,51 +91,51 @@ pub struct Store {
     metrics: Metrics,
 }
 
-/// Why DynamoDB did not do what it was asked.
+/// The reason why a call of DynamoDB failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The table or the account is over its capacity, and stayed so over all attempts.
-    #[error("DynamoDB throttles {operation}")]
+    /// The table or the account exceeded its capacity in all attempts.
+    #[error("DynamoDB throttled {operation}")]
     Throttled {
-        /// Which call.
+        /// The name of the call.
         operation: &'static str,
-        /// What the SDK says.
+        /// The error of the SDK.
         source: BoxError,
     },
-    /// Another write to the same rows was under way, and stayed so over all attempts.
-    #[error("{operation} met another write to the same rows")]
+    /// Another write to the same rows was running in all attempts.
+    #[error("{operation} conflicts with another write to the same rows")]
     Contended {
-        /// Which call.
+        /// The name of the call.
         operation: &'static str,
     },
     /// DynamoDB could not be reached, was too slow, or failed.
-    #[error("DynamoDB does not answer {operation}")]
+    #[error("DynamoDB did not respond to {operation}")]
     Unavailable {
-        /// Which call.
+        /// The name of the call.
         operation: &'static str,
-        /// What the SDK says.
+        /// The error of the SDK.
         source: BoxError,
     },
-    /// DynamoDB refused the call: no such table, no permission, or a mistake in this program.
-    #[error("DynamoDB refuses {operation}")]
+    /// DynamoDB rejected the call: the table or a permission is missing, or this program has a bug.
+    #[error("DynamoDB rejected {operation}")]
     Refused {
-        /// Which call.
+        /// The name of the call.
         operation: &'static str,
-        /// What the SDK says.
+        /// The error of the SDK.
         source: BoxError,
     },
-    /// A row does not look as this program writes them.
-    #[error("a row of the table has another shape")]
+    /// A row does not have the shape that this program writes.
+    #[error("a row of the table has an unexpected shape")]
     Row(#[from] serde_dynamo::Error),
 }
 
 impl Store {
-    /// The table `table`, reached through `client`.
+    /// Creates a handle to the table `table`.
     pub fn new(client: Client, table: &str, metrics: Metrics) -> Self {
         Self { client, table: table.into(), metrics }
     }
 
-    /// Reads one row that is never there: succeeds if the table can be reached with these credentials.
+    /// Checks that the table can be reached with these credentials, by reading a row that never exists.
     ///
     /// # Errors
     ///
@@ -133,19 +144,20 @@ impl Store {
         self.row(&Owner::user("health", "check"), "PROFILE".to_owned()).await.map(drop)
     }
 
-    /// One row, read with strong consistency: who was told of a write sees it.
+    /// Reads one row with strong consistency: a caller sees their own writes.
     async fn row(&self, owner: &Owner, sort_key: String) -> Result<Option<Row>, StoreError> {
         let request = self.client.get_item().table_name(&*self.table).set_key(Some(key(owner, sort_key)));
         let sent = self.send("GetItem", request.consistent_read(true).send()).await;
-        Ok(sent.map_err(|error| refine("GetItem", error))?.item)
+        Ok(sent.map_err(|error| classify_error("GetItem", error))?.item)
     }
 
-    /// Waits for a call and counts it by its outcome.
+    /// Sends a call and counts it by its outcome.
     async fn send<T, E: ProvideErrorMetadata>(
         &self,
         operation: &'static str,
         call: impl Future<Output = Result<T, SdkError<E>>>,
     ) -> Result<T, SdkError<E>> {
+        debug_assert!(is_allowed(operation), "TABLE_ACTIONS lacks {operation}");
         let result = call.await;
         let outcome = match &result {
             Ok(_) => "ok",
@@ -158,13 +170,18 @@ impl Store {
     }
 }
 
+fn is_allowed(operation: &str) -> bool {
+    let mut names = TABLE_ACTIONS.iter().filter_map(|action| action.strip_prefix("dynamodb:"));
+    operation == "TransactWriteItems" || names.any(|name| name == operation)
+}
+
 fn key(owner: &Owner, sort_key: String) -> Row {
     let partition_key = AttributeValue::S(owner.partition_key().to_owned());
     HashMap::from([("pk".to_owned(), partition_key), ("sk".to_owned(), AttributeValue::S(sort_key))])
 }
 
-/// Which kind of failure it is, for those that no caller has told apart before.
-fn refine<E>(operation: &'static str, error: SdkError<E>) -> StoreError
+/// Classifies an error that the caller has not handled.
+fn classify_error<E>(operation: &'static str, error: SdkError<E>) -> StoreError
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
@@ -186,9 +203,9 @@ where
     }
 }
 
-/// Why a transaction was not made, for those reasons that no caller has told apart before:
+/// Classifies the error of a transaction that the caller has not handled:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
-fn refine_transaction(error: SdkError<TransactWriteItemsError>) -> StoreError {
+fn classify_transaction_error(error: SdkError<TransactWriteItemsError>) -> StoreError {
     const OPERATION: &str = "TransactWriteItems";
     let code = match &error {
         SdkError::ServiceError(service) => match service.err() {
@@ -205,16 +222,16 @@ fn refine_transaction(error: SdkError<TransactWriteItemsError>) -> StoreError {
             StoreError::Throttled { operation: OPERATION, source: error.into() }
         }
         "TransactionConflict" => StoreError::Contended { operation: OPERATION },
-        _ => refine(OPERATION, error),
+        _ => classify_error(OPERATION, error),
     }
 }
 
-/// Identifies one write over all its attempts.
+/// The ID of one write, the same in all its attempts.
 #[derive(Debug, Clone)]
 struct WriteId(AttributeValue);
 
-/// Where an item remembers its last writes, the newest first. A retry is told from a conflict as long as fewer than four
-/// others wrote between its attempts, which are at most 5 s apart.
+/// The attributes with the IDs of an item's last writes, the newest first. A retry is distinguished from a conflict if
+/// fewer than four other writes happen between its attempts, which are at most 5 s apart.
 const WRITE_IDS: [&str; 4] = ["w0", "w1", "w2", "w3"];
 
 impl WriteId {
@@ -222,7 +239,7 @@ impl WriteId {
         Self(AttributeValue::B(aws_sdk_dynamodb::primitives::Blob::new(Uuid::new_v4().into_bytes())))
     }
 
-    /// The attributes of a row that only this write has touched.
+    /// Returns the attributes of a row that only this write has written.
     fn attributes(&self) -> impl Iterator<Item = (String, AttributeValue)> {
         WRITE_IDS.iter().map(|name| ((*name).to_owned(), self.0.clone()))
     }
@@ -232,7 +249,7 @@ impl WriteId {
     }
 }
 
-/// Counts the attempts of one call, to know whether an answer may speak of an earlier attempt's work.
+/// Counts the attempts of one call: with several, a response may describe the effect of an earlier one.
 #[derive(Debug, Clone, Default)]
 struct Attempts(Arc<AtomicU32>);
 

@@ -1,4 +1,4 @@
-//! The bucket with the attachments. Their bytes never pass through this server: callers get presigned requests.
+//! The bucket with the attachments. Their bytes never pass through this server: clients use presigned requests.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -20,9 +20,18 @@ use crate::models::{
     owner::Owner,
 };
 
-/// The SDK's configuration for the bucket's client: every wait has an end, as in [`super::dynamodb::client_config`].
+/// The IAM actions on objects of this module's calls, presigned requests included: a presigned URL can do what its signer
+/// may do. `HeadObject` needs `s3:GetObject`.
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html>
+pub const OBJECT_ACTIONS: [&str; 3] = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"];
+
+/// The IAM actions on the bucket of this module's calls: `ListObjectsV2`, and `HeadObject`, which returns 403 instead of 404
+/// without it: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html>
+pub const BUCKET_ACTIONS: [&str; 1] = ["s3:ListBucket"];
+
+/// Returns the SDK's configuration for the bucket's client, with a limit on every wait as in [`super::dynamodb::client_config`].
 ///
-/// `path_style` is for S3 on a custom endpoint, which has no host name for each bucket.
+/// `path_style` is for S3 on a custom endpoint without a host name for each bucket.
 pub fn client_config(shared: &SdkConfig, path_style: bool) -> Builder {
     Builder::from(shared)
         .behavior_version(BehaviorVersion::v2026_01_12())
@@ -45,38 +54,38 @@ pub struct Bucket {
     url_lifetime: Duration,
 }
 
-/// Why S3 did not do what it was asked.
+/// The reason why a call of S3 failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BucketError {
     /// S3 could not be reached, was too slow, or failed.
-    #[error("S3 does not answer {operation}")]
+    #[error("S3 did not respond to {operation}")]
     Unavailable {
-        /// Which call.
+        /// The name of the call.
         operation: &'static str,
-        /// What the SDK says.
+        /// The error of the SDK.
         source: BoxError,
     },
-    /// S3 refused the call: no such bucket, no permission, or a mistake in this program.
-    #[error("S3 refuses {operation}")]
+    /// S3 rejected the call: the bucket or a permission is missing, or this program has a bug.
+    #[error("S3 rejected {operation}")]
     Refused {
-        /// Which call.
+        /// The name of the call.
         operation: &'static str,
-        /// What the SDK says.
+        /// The error of the SDK.
         source: BoxError,
     },
 }
 
 impl Bucket {
-    /// The bucket `name`, reached through `client`; what it presigns works for `url_lifetime`.
+    /// Creates a handle to the bucket `name`. Presigned URLs work for `url_lifetime`.
     pub fn new(client: Client, name: &str, url_lifetime: Duration) -> Self {
         Self { client, name: name.into(), url_lifetime }
     }
 
-    /// A request that uploads exactly what the attachment says: its length and media type are signed.
+    /// Presigns an upload. Length and media type are part of the signature.
     ///
     /// # Errors
     ///
-    /// [`BucketError::Refused`] if there are no credentials to sign with.
+    /// [`BucketError::Refused`] if the credentials for signing are missing.
     pub async fn presign_upload(
         &self,
         owner: &Owner,
@@ -92,14 +101,14 @@ impl Bucket {
             .content_type(attachment.content_type.as_str())
             .content_length(length);
         let signed = request.presigned(self.presigning()?).await;
-        Ok(self.presigned("PUT", signed.map_err(|error| refine("PutObject", error))?))
+        Ok(self.presigned("PUT", signed.map_err(|error| classify_error("PutObject", error))?))
     }
 
-    /// A request that downloads the attachment under its own name and media type.
+    /// Presigns a download with the attachment's own name and media type.
     ///
     /// # Errors
     ///
-    /// [`BucketError::Refused`] if there are no credentials to sign with.
+    /// [`BucketError::Refused`] if the credentials for signing are missing.
     pub async fn presign_download(
         &self,
         owner: &Owner,
@@ -114,19 +123,19 @@ impl Bucket {
             .response_content_type(attachment.content_type.as_str())
             .response_content_disposition(attachment.filename.content_disposition());
         let signed = request.presigned(self.presigning()?).await;
-        Ok(self.presigned("GET", signed.map_err(|error| refine("GetObject", error))?))
+        Ok(self.presigned("GET", signed.map_err(|error| classify_error("GetObject", error))?))
     }
 
-    /// Which of an item's attachments were uploaded.
+    /// Returns the IDs of an item's attachments that were uploaded.
     ///
     /// # Errors
     ///
     /// [`BucketError`].
     pub async fn uploaded(&self, owner: &Owner, item: ItemId) -> Result<Vec<AttachmentId>, BucketError> {
         let prefix = object_prefix(owner, item);
-        // An item may have 100 attachments at most, and S3 lists 1000 at once.
+        // An item has at most 100 attachments, and S3 lists 1,000 at once.
         let listed = self.client.list_objects_v2().bucket(&*self.name).prefix(&prefix).send().await;
-        let objects = listed.map_err(|error| refine("ListObjectsV2", error))?.contents.unwrap_or_default();
+        let objects = listed.map_err(|error| classify_error("ListObjectsV2", error))?.contents.unwrap_or_default();
         let keys = objects.iter().filter_map(|object| object.key()?.strip_prefix(&prefix));
         Ok(keys.filter_map(AttachmentId::parse).collect())
     }
@@ -148,11 +157,11 @@ impl Bucket {
             Err(SdkError::ServiceError(service)) if matches!(service.err(), HeadObjectError::NotFound(_)) => {
                 Ok(false)
             }
-            Err(error) => Err(refine("HeadObject", error)),
+            Err(error) => Err(classify_error("HeadObject", error)),
         }
     }
 
-    /// Removes the files of attachments, those that were never uploaded among them.
+    /// Deletes the files of attachments. A file that was never uploaded is not an error.
     ///
     /// # Errors
     ///
@@ -165,7 +174,7 @@ impl Bucket {
             .and_then(|objects| Delete::builder().set_objects(Some(objects)).quiet(true).build())
             .map_err(|error| refused("DeleteObjects", error))?;
         let sent = self.client.delete_objects().bucket(&*self.name).delete(objects).send().await;
-        match sent.map_err(|error| refine("DeleteObjects", error))?.errors().first() {
+        match sent.map_err(|error| classify_error("DeleteObjects", error))?.errors().first() {
             None => Ok(()),
             Some(error) => {
                 let source = error.message().unwrap_or("an object was not deleted").into();
@@ -190,7 +199,7 @@ fn refused(operation: &'static str, error: impl Into<BoxError>) -> BucketError {
     BucketError::Refused { operation, source: error.into() }
 }
 
-fn refine<E>(operation: &'static str, error: SdkError<E>) -> BucketError
+fn classify_error<E>(operation: &'static str, error: SdkError<E>) -> BucketError
 where
     E: std::error::Error + Send + Sync + 'static,
 {

@@ -17,6 +17,7 @@ mod hostile;
 mod items;
 mod openapi;
 mod operation;
+mod permissions;
 mod server;
 mod support;
 mod users;

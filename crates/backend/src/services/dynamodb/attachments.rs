@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Row, Store, StoreError, idempotency::build_failed, items, key, refine, refine_transaction};
+use super::{Row, Store, StoreError, idempotency::build_failed, items, key, classify_error, classify_transaction_error};
 use crate::models::{
     Timestamp,
     attachment::{Attachment, AttachmentId, ContentType, Filename},
@@ -18,21 +18,21 @@ use crate::models::{
     owner::Owner,
 };
 
-/// DynamoDB takes this many rows in one batch:
+/// The maximum number of rows in one batch:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html>
 const BATCH: usize = 25;
 
-/// How often a transaction that met another one is tried, and a batch that was not taken whole.
+/// The maximum number of attempts of a transaction with conflicts, and of a batch that was only partly written.
 const MAX_ROUNDS: u32 = 5;
 
-/// What reserving a place for an attachment came to.
+/// The result of a reservation.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Reserved {
-    /// There is a place; the record is written.
+    /// The record was written.
     Done,
-    /// There is no such item.
+    /// The item does not exist.
     MissingItem,
-    /// The item has as many attachments as it may have.
+    /// The item has the maximum number of attachments.
     Full,
 }
 
@@ -45,7 +45,7 @@ struct FileRow {
 }
 
 impl Store {
-    /// Records a new attachment if the item is there and has fewer than `limit`: one `TransactWriteItems`.
+    /// Records a new attachment if the item exists and has fewer than `limit`: one `TransactWriteItems`.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl Store {
         })
     }
 
-    /// The records of an item's attachments, oldest first, uploaded or not: one `Query`.
+    /// Returns the records of an item's attachments, oldest first, uploaded or not: one `Query`.
     ///
     /// # Errors
     ///
@@ -99,11 +99,11 @@ impl Store {
             .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
             .expression_attribute_values(":pk", AttributeValue::S(owner.partition_key().to_owned()))
             .expression_attribute_values(":sk", AttributeValue::S(format!("FILE#{item}#")));
-        let sent = self.send("Query", request.send()).await.map_err(|error| refine("Query", error))?;
+        let sent = self.send("Query", request.send()).await.map_err(|error| classify_error("Query", error))?;
         sent.items.unwrap_or_default().into_iter().map(read).collect()
     }
 
-    /// The record of one attachment: one `GetItem`.
+    /// Returns the record of one attachment: one `GetItem`.
     ///
     /// # Errors
     ///
@@ -117,7 +117,8 @@ impl Store {
         self.row(owner, sort_key(item, id)).await?.map(read).transpose()
     }
 
-    /// Removes the record of one attachment and gives its place back: one `TransactWriteItems`. False if there was none.
+    /// Removes the record of one attachment and decrements the item's count: one `TransactWriteItems`. Returns `false` if it
+    /// did not exist.
     ///
     /// # Errors
     ///
@@ -149,7 +150,7 @@ impl Store {
         Ok(self.transact(writes).await?.is_none())
     }
 
-    /// Removes the records of attachments whose item is gone: one `BatchWriteItem` for each 25.
+    /// Removes the records of the attachments of a deleted item: one `BatchWriteItem` for each 25.
     ///
     /// # Errors
     ///
@@ -176,7 +177,7 @@ impl Store {
             let request = self.client.batch_write_item().set_request_items(Some(left));
             let sent = self.send("BatchWriteItem", request.send()).await;
             left =
-                sent.map_err(|error| refine("BatchWriteItem", error))?.unprocessed_items.unwrap_or_default();
+                sent.map_err(|error| classify_error("BatchWriteItem", error))?.unprocessed_items.unwrap_or_default();
             if left.is_empty() {
                 return Ok(());
             }
@@ -185,8 +186,8 @@ impl Store {
         Err(StoreError::Contended { operation: "BatchWriteItem" })
     }
 
-    /// Makes all writes or none; the reasons if a condition did not hold. Meeting another transaction is no reason: it is
-    /// tried again.
+    /// Makes all writes or none. Returns the reasons if a condition failed. A conflict with another transaction is
+    /// retried.
     async fn transact(
         &self,
         writes: Vec<TransactWriteItem>,
@@ -197,16 +198,16 @@ impl Store {
                 Ok(_) => return Ok(None),
                 Err(error) => error,
             };
-            let SdkError::ServiceError(service) = &error else { return Err(refine_transaction(error)) };
+            let SdkError::ServiceError(service) = &error else { return Err(classify_transaction_error(error)) };
             let TransactWriteItemsError::TransactionCanceledException(canceled) = service.err() else {
-                return Err(refine_transaction(error));
+                return Err(classify_transaction_error(error));
             };
             let has = |code| canceled.cancellation_reasons().iter().any(|reason| reason.code() == Some(code));
             if has("ConditionalCheckFailed") {
                 return Ok(Some(canceled.cancellation_reasons().to_vec()));
             }
             if !has("TransactionConflict") {
-                return Err(refine_transaction(error));
+                return Err(classify_transaction_error(error));
             }
             back_off(round).await;
         }
@@ -214,7 +215,7 @@ impl Store {
     }
 }
 
-/// 20 ms, 40 ms, 80 ms …, of which a random half is waited, so that those who met do not meet again.
+/// Waits for 20 ms, 40 ms, 80 ms …, half of it random, so that conflicting writers do not conflict again.
 async fn back_off(round: u32) {
     let longest = 20_u64 << round;
     let random = u64::from(uuid::Uuid::new_v4().as_bytes()[0]);

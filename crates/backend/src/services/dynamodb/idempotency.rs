@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Row, Store, StoreError,
     items::{item_row, new_item},
-    key, refine_transaction,
+    key, classify_transaction_error,
 };
 use crate::models::{
     Timestamp,
@@ -23,7 +23,7 @@ use crate::models::{
     owner::Owner,
 };
 
-/// How long an answer is kept for replays.
+/// How long a response is kept for retries.
 const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A hash of a request's body.
@@ -33,24 +33,24 @@ struct Fingerprint(String);
 /// The result of a create with an idempotency key.
 #[derive(Debug)]
 pub enum IdempotentCreate {
-    /// The item was created, now or by an earlier request with this key and body; as it was when it was created.
+    /// The item as it was created, now or by an earlier request with this key and body.
     Created(Item),
     /// The key was used with another body.
     OtherBody,
-    /// A request with this key is being handled right now.
+    /// A request with this key is running.
     InFlight,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Record {
     fingerprint: String,
-    /// The answer, as JSON: a later change of the item must not change a replay.
+    /// The response as JSON: a later change of the item must not change it.
     item: String,
     expires_at: i64,
 }
 
 impl Fingerprint {
-    /// The fingerprint of an item to be created. It is taken of what the body says, not of how it is written.
+    /// Returns the fingerprint of a new item: of its values, not of the text of the body.
     fn of(new: &NewItem) -> Self {
         Self(hex(&serde_json::to_vec(new).unwrap_or_default()))
     }
@@ -77,7 +77,7 @@ impl Store {
             .condition_expression("attribute_not_exists(pk)")
             .build()
             .map_err(build_failed)?;
-        // The SDK gives the transaction a token that all its attempts share, so DynamoDB itself makes them one (10 min):
+        // All attempts of the SDK share a token, so DynamoDB executes the transaction once (for 10 minutes):
         // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
         let request = self.client.transact_write_items();
         let request = request.transact_items(TransactWriteItem::builder().put(record).build());
@@ -88,13 +88,13 @@ impl Store {
                 TransactWriteItemsError::TransactionCanceledException(canceled) => {
                     match replay(canceled.cancellation_reasons(), &fingerprint) {
                         Some(outcome) => outcome,
-                        None => Err(refine_transaction(SdkError::ServiceError(service))),
+                        None => Err(classify_transaction_error(SdkError::ServiceError(service))),
                     }
                 }
                 TransactWriteItemsError::TransactionInProgressException(_) => Ok(IdempotentCreate::InFlight),
-                _ => Err(refine_transaction(SdkError::ServiceError(service))),
+                _ => Err(classify_transaction_error(SdkError::ServiceError(service))),
             },
-            Err(error) => Err(refine_transaction(error)),
+            Err(error) => Err(classify_transaction_error(error)),
         }
     }
 
@@ -113,7 +113,7 @@ impl Store {
         };
         let mut row: Row = serde_dynamo::to_item(record)?;
         row.extend(key(owner, format!("IDEMPOTENCY#{}", hex(idempotency_key.as_str().as_bytes()))));
-        // Rows past their time to live stay readable until DynamoDB gets to them:
+        // Expired rows stay readable until DynamoDB deletes them:
         // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html
         Put::builder()
             .table_name(&*self.table)
@@ -126,7 +126,7 @@ impl Store {
     }
 }
 
-/// What the reasons of a cancelled transaction say; the first is the record's.
+/// Interprets the reasons of a cancelled transaction. The first belongs to the record.
 fn replay(
     reasons: &[CancellationReason],
     fingerprint: &Fingerprint,
@@ -150,5 +150,5 @@ pub(super) fn build_failed(error: BuildError) -> StoreError {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(digest(&SHA256, bytes))
 }

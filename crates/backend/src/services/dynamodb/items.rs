@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Attempts, Row, Store, StoreError, WriteId, key, refine};
+use super::{Attempts, Row, Store, StoreError, WriteId, key, classify_error};
 use crate::models::{
     Timestamp,
     cursor::Cursor,
@@ -18,41 +18,41 @@ use crate::models::{
     version::IfMatch,
 };
 
-/// What a conditional write came to.
+/// The result of a conditional write.
 #[derive(Debug)]
 pub enum Written {
-    /// It was made; the item as it is now.
+    /// The item after the write.
     Done(Item),
-    /// There is no such item.
+    /// The item does not exist.
     Missing,
-    /// The item has another version than the caller expects.
+    /// The item has a version that the caller did not name.
     Stale,
 }
 
-/// What a conditional delete came to.
+/// The result of a conditional delete.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Deleted {
-    /// The item is gone.
+    /// The item was deleted.
     Done,
-    /// There was no such item.
+    /// The item did not exist.
     Missing,
-    /// The item has another version than the caller expects.
+    /// The item has a version that the caller did not name.
     Stale,
 }
 
-/// The text on a page. A client that does not read its answer makes the server keep it.
+/// The maximum size of a page: the server keeps a response in memory until the client has read it.
 const PAGE_BYTES: usize = 64 * 1024; // 64 KiB
 
-/// Items in order, and whether there are more behind them.
+/// A page of items.
 #[derive(Debug)]
 pub struct Page {
     /// The items, newest first.
     pub items: Vec<Item>,
-    /// Where the next page begins.
+    /// The position of the next page, if there is one.
     pub next: Option<Cursor>,
 }
 
-/// An item's attributes as they lie in the table.
+/// An item's attributes in the table.
 #[derive(Serialize, Deserialize)]
 struct ItemRow {
     title: Title,
@@ -75,18 +75,18 @@ impl Store {
         let sent =
             self.send("PutItem", request.condition_expression("attribute_not_exists(pk)").send()).await;
         match sent {
-            // The id is this call's own, so the row that is in the way was written by its own earlier attempt.
+            // Only this call uses the ID, so its own earlier attempt wrote the row.
             Ok(_) => Ok(item),
             Err(SdkError::ServiceError(e))
                 if matches!(e.err(), PutItemError::ConditionalCheckFailedException(_)) =>
             {
                 Ok(item)
             }
-            Err(error) => Err(refine("PutItem", error)),
+            Err(error) => Err(classify_error("PutItem", error)),
         }
     }
 
-    /// One item: one `GetItem`.
+    /// Reads an item: one `GetItem`.
     ///
     /// # Errors
     ///
@@ -95,9 +95,9 @@ impl Store {
         self.row(owner, sort_key(id)).await?.map(|row| read(id, row)).transpose()
     }
 
-    /// Up to `limit` items after `cursor`, newest first: one `Query`.
+    /// Returns up to `limit` items after `cursor`, newest first: one `Query`.
     ///
-    /// A page can be shorter than `limit` although more follow, because of its size.
+    /// Because its size is limited, a page can be shorter than `limit` although more items follow.
     ///
     /// # Errors
     ///
@@ -114,11 +114,11 @@ impl Store {
             .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
             .expression_attribute_values(":pk", AttributeValue::S(owner.partition_key().to_owned()))
             .expression_attribute_values(":sk", AttributeValue::S("ITEM#".to_owned()))
-            // One more than asked for tells whether there is a next page, so that no page is ever empty but the first.
+            // One item more shows whether there is a next page, so that only the first page can be empty.
             .limit(i32::try_from(limit + 1).unwrap_or(i32::MAX))
             .set_exclusive_start_key(after.map(|Cursor(id)| key(owner, sort_key(id))));
         let sent = self.send("Query", request.send()).await;
-        page(sent.map_err(|error| refine("Query", error))?, limit)
+        page(sent.map_err(|error| classify_error("Query", error))?, limit)
     }
 
     /// Replaces an item: one `UpdateItem`.
@@ -137,7 +137,7 @@ impl Store {
         self.patch_item(owner, id, everything, if_match).await
     }
 
-    /// Changes what the patch names: one `UpdateItem`.
+    /// Changes the fields in the patch: one `UpdateItem`.
     ///
     /// # Errors
     ///
@@ -169,13 +169,13 @@ impl Store {
                     Some(row) if write.has_written(row) => Ok(Written::Done(read(id, row.clone())?)),
                     Some(_) => Ok(Written::Stale),
                 },
-                _ => Err(refine("UpdateItem", SdkError::ServiceError(service))),
+                _ => Err(classify_error("UpdateItem", SdkError::ServiceError(service))),
             },
-            Err(error) => Err(refine("UpdateItem", error)),
+            Err(error) => Err(classify_error("UpdateItem", error)),
         }
     }
 
-    /// Removes an item, but not its attachments: one `DeleteItem`.
+    /// Deletes an item, but not its attachments: one `DeleteItem`.
     ///
     /// # Errors
     ///
@@ -205,11 +205,11 @@ impl Store {
                     return Ok(Deleted::Stale);
                 }
                 DeleteItemError::ConditionalCheckFailedException(_) => None,
-                _ => return Err(refine("DeleteItem", SdkError::ServiceError(service))),
+                _ => return Err(classify_error("DeleteItem", SdkError::ServiceError(service))),
             },
-            Err(error) => return Err(refine("DeleteItem", error)),
+            Err(error) => return Err(classify_error("DeleteItem", error)),
         };
-        // If an earlier attempt's answer was lost, it is that attempt that removed what this one did not find.
+        // If the response to an earlier attempt was lost, that attempt has deleted the item.
         Ok(if old.is_some() || attempts.several() { Deleted::Done } else { Deleted::Missing })
     }
 }
@@ -260,7 +260,7 @@ fn page(output: QueryOutput, limit: usize) -> Result<Page, StoreError> {
     Ok(Page { items, next })
 }
 
-/// How many of the items fit on a page; at least one.
+/// Returns how many of the items fit on a page: at least one.
 fn fitting(items: &[Item]) -> usize {
     let bytes = |item: &Item| {
         item.title.as_str().len() + item.description.as_ref().map_or(0, |text| text.as_str().len())
@@ -280,7 +280,7 @@ fn row_id(row: &Row) -> Result<ItemId, StoreError> {
     })
 }
 
-/// An `UpdateItem`'s expressions.
+/// The expressions of an `UpdateItem`.
 struct Update {
     expression: String,
     condition: String,
@@ -309,14 +309,14 @@ impl Update {
             Some(None) => expression.push_str(" REMOVE description"),
             None => {}
         }
-        // The versions alone would not keep a retry from being made twice: none may be named, or the next one too.
+        // Versions alone do not prevent a second execution: the caller may name none, or the next one as well.
         let condition = condition.unwrap_or_else(|| "attribute_exists(pk)".to_owned());
         let condition = format!("{condition} AND NOT :write IN (w0, w1, w2, w3)");
         Ok(Self { expression, condition, values })
     }
 }
 
-/// The condition that an item has one of the versions, if any are named.
+/// Returns the condition that the item has one of the versions, if any are named.
 fn versions_condition(if_match: &IfMatch) -> (Option<String>, Option<Row>) {
     let IfMatch::Versions(versions) = if_match else { return (None, None) };
     let names: Vec<_> = (0..versions.len()).map(|n| format!(":v{n}")).collect();

@@ -1,6 +1,6 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Row, Store, StoreError, key, refine};
+use super::{Row, Store, StoreError, key, classify_error};
 use crate::models::{
     Timestamp,
     owner::Owner,
@@ -10,7 +10,7 @@ use crate::models::{
 const SORT_KEY: &str = "PROFILE";
 
 impl Store {
-    /// The owner's profile: one `GetItem`.
+    /// Reads the owner's profile: one `GetItem`.
     ///
     /// # Errors
     ///
@@ -20,7 +20,7 @@ impl Store {
         Ok(row.map(serde_dynamo::from_item).transpose()?)
     }
 
-    /// Sets the owner's profile, whatever it was: one `PutItem`, which does no harm when it is repeated.
+    /// Replaces the owner's profile: one `PutItem`, which can be repeated.
     ///
     /// # Errors
     ///
@@ -31,11 +31,11 @@ impl Store {
         row.retain(|_, value| !matches!(value, AttributeValue::Null(_)));
         row.extend(key(owner, SORT_KEY.to_owned()));
         let request = self.client.put_item().table_name(&*self.table).set_item(Some(row));
-        self.send("PutItem", request.send()).await.map_err(|error| refine("PutItem", error))?;
+        self.send("PutItem", request.send()).await.map_err(|error| classify_error("PutItem", error))?;
         Ok(profile)
     }
 
-    /// Removes the owner's profile, if there is one: one `DeleteItem`.
+    /// Deletes the owner's profile, if it exists: one `DeleteItem`.
     ///
     /// # Errors
     ///
@@ -44,6 +44,6 @@ impl Store {
         let request =
             self.client.delete_item().table_name(&*self.table).set_key(Some(key(owner, SORT_KEY.to_owned())));
         let sent = self.send("DeleteItem", request.send()).await;
-        sent.map(drop).map_err(|error| refine("DeleteItem", error))
+        sent.map(drop).map_err(|error| classify_error("DeleteItem", error))
     }
 }
