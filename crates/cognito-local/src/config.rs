@@ -72,18 +72,14 @@ impl Default for PoolConfig {
 }
 
 impl PoolConfig {
-    /// The pool of the laptop: clients `localweb` and `localmachine`, resource server `items`, group `admins`, users
-    /// `alice` (an admin) and `bob`.
+    /// The pool of the laptop: clients `localweb` and `localmachine`, group `admins`, users `alice` (an admin) and `bob`,
+    /// and the scopes `items/read` and `items/write`.
     ///
     /// `api_port` is where the API serves its `/docs`, whose sign-in `localweb` accepts.
     #[must_use]
     pub fn demo(api_port: u16) -> Self {
         Self {
             clients: vec![demo_web_client(api_port), demo_machine_client()],
-            resource_servers: vec![ResourceServerConfig {
-                identifier: "items".to_owned(),
-                scopes: vec!["read".to_owned(), "write".to_owned()],
-            }],
             groups: vec!["admins".to_owned()],
             users: vec![
                 UserConfig {
@@ -94,11 +90,35 @@ impl PoolConfig {
             ],
             ..Self::default()
         }
+        .with_scopes(["items/read", "items/write"])
+    }
+
+    /// Adds scopes, `<resource server>/<scope>`, to the pool and to all of its clients. Other text is ignored.
+    #[must_use]
+    pub fn with_scopes<'a>(mut self, scopes: impl IntoIterator<Item = &'a str>) -> Self {
+        for scope in scopes {
+            let Some((identifier, name)) = scope.rsplit_once('/') else { continue };
+            let mut servers = self.resource_servers.iter_mut();
+            match servers.find(|server| server.identifier == identifier) {
+                Some(server) => add(&mut server.scopes, name),
+                None => self.resource_servers.push(ResourceServerConfig {
+                    identifier: identifier.to_owned(),
+                    scopes: vec![name.to_owned()],
+                }),
+            }
+            self.clients.iter_mut().for_each(|client| add(&mut client.scopes, scope));
+        }
+        self
+    }
+}
+
+fn add(list: &mut Vec<String>, entry: &str) {
+    if !list.iter().any(|known| known == entry) {
+        list.push(entry.to_owned());
     }
 }
 
 fn demo_web_client(api_port: u16) -> ClientConfig {
-    let own = ["read", "write"].map(|scope| format!("items/{scope}"));
     let urls = |path: &str| ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("http://{host}{path}"));
     ClientConfig {
         id: "localweb".to_owned(),
@@ -107,7 +127,6 @@ fn demo_web_client(api_port: u16) -> ClientConfig {
             .chain(urls("/callback"))
             .collect(),
         logout_urls: urls("/").into(),
-        scopes: ClientConfig::default().scopes.into_iter().chain(own).collect(),
         refresh_token_rotation: Some(RefreshTokenRotation::default()),
         ..ClientConfig::default()
     }
@@ -118,7 +137,7 @@ fn demo_machine_client() -> ClientConfig {
         id: "localmachine".to_owned(),
         secret: ClientSecret::Generated,
         flows: vec![OAuthFlow::ClientCredentials],
-        scopes: vec!["items/read".to_owned(), "items/write".to_owned()],
+        scopes: Vec::new(),
         ..ClientConfig::default()
     }
 }

@@ -21,9 +21,10 @@ pub(crate) struct PoolSetup {
 }
 
 impl PoolSetup {
-    /// The pool of a file, or the demo pool.
+    /// The pool of a file, or the demo pool with the scopes of the backend.
     pub(crate) fn new(file: Option<PoolConfig>, api_port: u16) -> Self {
-        let config = file.unwrap_or_else(|| PoolConfig::demo(api_port));
+        let demo = || PoolConfig::demo(api_port).with_scopes(backend::auth::scopes().map(|(scope, _)| scope));
+        let config = file.unwrap_or_else(demo);
         Self { config, docs_callback: format!("http://localhost:{api_port}/docs/oauth2-redirect.html") }
     }
 

@@ -135,7 +135,8 @@ impl Bucket {
         let prefix = object_prefix(owner, item);
         // An item has at most 100 attachments, and S3 lists 1,000 at once.
         let listed = self.client.list_objects_v2().bucket(&*self.name).prefix(&prefix).send().await;
-        let objects = listed.map_err(|error| classify_error("ListObjectsV2", error))?.contents.unwrap_or_default();
+        let objects =
+            listed.map_err(|error| classify_error("ListObjectsV2", error))?.contents.unwrap_or_default();
         let keys = objects.iter().filter_map(|object| object.key()?.strip_prefix(&prefix));
         Ok(keys.filter_map(AttachmentId::parse).collect())
     }

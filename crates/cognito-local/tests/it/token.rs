@@ -73,9 +73,9 @@ async fn of_many_parallel_uses_of_a_code_at_most_one_succeeds() {
 async fn a_code_expires_after_five_minutes() {
     let pool = TestPool::open().await;
     let (early, late) = (pool.browser().code(ALICE, &[]).await, pool.browser().code(ALICE, &[]).await);
-    pool.clock.advance(Duration::from_secs(299));
+    pool.clock.advance(Duration::from_secs(240));
     assert_eq!(pool.redeem(&early).await.status, StatusCode::OK);
-    pool.clock.advance(Duration::from_secs(1));
+    pool.clock.advance(Duration::from_secs(60));
     pool.redeem(&late).await.assert_error("invalid_grant");
 }
 

@@ -10,7 +10,9 @@ use aws_sdk_dynamodb::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Row, Store, StoreError, idempotency::build_failed, items, key, classify_error, classify_transaction_error};
+use super::{
+    Row, Store, StoreError, classify_error, classify_transaction_error, idempotency::build_failed, items, key,
+};
 use crate::models::{
     Timestamp,
     attachment::{Attachment, AttachmentId, ContentType, Filename},
@@ -99,7 +101,8 @@ impl Store {
             .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
             .expression_attribute_values(":pk", AttributeValue::S(owner.partition_key().to_owned()))
             .expression_attribute_values(":sk", AttributeValue::S(format!("FILE#{item}#")));
-        let sent = self.send("Query", request.send()).await.map_err(|error| classify_error("Query", error))?;
+        let sent =
+            self.send("Query", request.send()).await.map_err(|error| classify_error("Query", error))?;
         sent.items.unwrap_or_default().into_iter().map(read).collect()
     }
 
@@ -176,8 +179,10 @@ impl Store {
         for round in 0..MAX_ROUNDS {
             let request = self.client.batch_write_item().set_request_items(Some(left));
             let sent = self.send("BatchWriteItem", request.send()).await;
-            left =
-                sent.map_err(|error| classify_error("BatchWriteItem", error))?.unprocessed_items.unwrap_or_default();
+            left = sent
+                .map_err(|error| classify_error("BatchWriteItem", error))?
+                .unprocessed_items
+                .unwrap_or_default();
             if left.is_empty() {
                 return Ok(());
             }
@@ -198,7 +203,9 @@ impl Store {
                 Ok(_) => return Ok(None),
                 Err(error) => error,
             };
-            let SdkError::ServiceError(service) = &error else { return Err(classify_transaction_error(error)) };
+            let SdkError::ServiceError(service) = &error else {
+                return Err(classify_transaction_error(error));
+            };
             let TransactWriteItemsError::TransactionCanceledException(canceled) = service.err() else {
                 return Err(classify_transaction_error(error));
             };

@@ -12,9 +12,9 @@ use aws_sdk_dynamodb::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Row, Store, StoreError,
+    Row, Store, StoreError, classify_transaction_error,
     items::{item_row, new_item},
-    key, classify_transaction_error,
+    key,
 };
 use crate::models::{
     Timestamp,

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Attempts, Row, Store, StoreError, WriteId, key, classify_error};
+use super::{Attempts, Row, Store, StoreError, WriteId, classify_error, key};
 use crate::models::{
     Timestamp,
     cursor::Cursor,

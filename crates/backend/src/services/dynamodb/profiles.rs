@@ -1,6 +1,6 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Row, Store, StoreError, key, classify_error};
+use super::{Row, Store, StoreError, classify_error, key};
 use crate::models::{
     Timestamp,
     owner::Owner,
