@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use cognito_auth::{BuildError, ResourceServer, Verifier};
+use cognito_auth::{BuildError, ResourceServer, Verifier, VerifierBuilder};
+use tokio_util::task::TaskTracker;
+use tracing::warn;
 
 use crate::{
     Config,
-    domain::{Attachments, Items, Profiles},
+    domain::{Attachments, Items, Profiles, Revocations},
     metrics::Metrics,
     rate_limit::RateLimiter,
     readiness::Readiness,
@@ -25,6 +27,8 @@ struct Shared {
     items: Items,
     attachments: Attachments,
     profiles: Profiles,
+    revocations: Revocations,
+    tasks: TaskTracker,
     rate_limiter: RateLimiter,
     metrics: Metrics,
     readiness: Readiness,
@@ -42,18 +46,19 @@ impl App {
         dynamodb: aws_sdk_dynamodb::Client,
         s3: Option<aws_sdk_s3::Client>,
     ) -> Result<Self, BuildError> {
-        let verifier = verifier(&config)?;
+        let verifier = Verifier::builder(config.cognito.user_pool.clone());
+        let verifier = verifier.client_ids(&config.cognito.app_client_ids);
         Self::with_verifier(config, verifier, dynamodb, s3)
     }
 
-    /// Builds an application with the given verifier, such as one of `cognito_auth::testing`.
+    /// Builds an application with another verifier, such as one of `cognito_auth::testing`.
     ///
     /// # Errors
     ///
     /// [`BuildError`] if the URL of the resource metadata does not fit into a header.
     pub fn with_verifier(
         config: Config,
-        verifier: Verifier,
+        verifier: VerifierBuilder,
         dynamodb: aws_sdk_dynamodb::Client,
         s3: Option<aws_sdk_s3::Client>,
     ) -> Result<Self, BuildError> {
@@ -62,9 +67,14 @@ impl App {
         let bucket = config.bucket_name.as_deref().zip(s3);
         let bucket = bucket.map(|(name, client)| Bucket::new(client, name, config.attachments.url_lifetime));
         let rate_limiter = RateLimiter::new(config.limits.requests_per_minute);
+        let revocations = Revocations::new(store.clone(), config.cognito.user_pool.id());
+        let revoked = revocations.clone();
+        let verifier = verifier.resources([config.resource()]).deny_if(move |token| revoked.contains(token));
+        let verifier = verifier.build()?;
+        let tasks = TaskTracker::new();
         let readiness = Readiness::new(verifier.clone(), store.clone());
         let resource_server = resource_server(&config, verifier)?;
-        let items = Items::new(store.clone(), bucket.clone());
+        let items = Items::new(store.clone(), bucket.clone(), tasks.clone());
         let attachments = Attachments::new(store.clone(), bucket, config.attachments.clone());
         let profiles = Profiles::new(store.clone());
         Ok(Self(Arc::new(Shared {
@@ -74,6 +84,8 @@ impl App {
             items,
             attachments,
             profiles,
+            revocations,
+            tasks,
             rate_limiter,
             metrics,
             readiness,
@@ -115,6 +127,11 @@ impl App {
         &self.0.profiles
     }
 
+    /// The sign-outs of the last 24 hours.
+    pub(crate) fn revocations(&self) -> &Revocations {
+        &self.0.revocations
+    }
+
     /// The rate limit of each caller.
     pub(crate) fn rate_limiter(&self) -> &RateLimiter {
         &self.0.rate_limiter
@@ -130,17 +147,33 @@ impl App {
         &self.0.readiness
     }
 
-    /// Fetches the pool's keys in the background, so that the first caller does not wait for them. The verifier logs a
-    /// failure, and the next request fetches again.
-    pub fn fetch_keys(&self) {
+    /// Starts the background work of a server: fetches the pool's keys, so that the first caller does not wait for them,
+    /// and keeps the list of revoked tokens current. A failure is logged and repeated later.
+    pub fn start(&self) {
         let verifier = self.verifier().clone();
         tokio::spawn(async move { verifier.ready().await });
+        tokio::spawn(self.revocations().clone().keep_current());
+    }
+
+    /// Waits for work that goes on after its response, such as the removal of files. To be called when no more requests
+    /// come.
+    pub async fn finish(&self) {
+        self.0.tasks.close();
+        if tokio::time::timeout(self.config().limits.shutdown_timeout, self.0.tasks.wait()).await.is_err() {
+            warn!("a removal did not finish in time; repeating the request finishes it");
+        }
     }
 }
 
 impl FromRef<App> for ResourceServer {
     fn from_ref(app: &App) -> Self {
         app.resource_server().clone()
+    }
+}
+
+impl FromRef<App> for Revocations {
+    fn from_ref(app: &App) -> Self {
+        app.revocations().clone()
     }
 }
 
@@ -166,14 +199,6 @@ impl FromRef<App> for Readiness {
     fn from_ref(app: &App) -> Self {
         app.readiness().clone()
     }
-}
-
-fn verifier(config: &Config) -> Result<Verifier, BuildError> {
-    let cognito = &config.cognito;
-    Verifier::builder(cognito.user_pool.clone())
-        .client_ids(&cognito.app_client_ids)
-        .resources([config.resource()])
-        .build()
 }
 
 fn resource_server(config: &Config, verifier: Verifier) -> Result<ResourceServer, BuildError> {

@@ -102,6 +102,8 @@ pub struct Limits {
     pub trusted_proxies: usize,
     /// `RATE_LIMIT_PER_MINUTE` (default 1200): requests a caller may make in a minute, beyond it 429; 0 turns it off.
     pub requests_per_minute: u32,
+    /// `REVOCATIONS_REQUIRED` (default `false`): whether requests are a 503 while the list of revoked tokens is stale.
+    pub revocations_required: bool,
     /// `SHUTDOWN_TIMEOUT_SECONDS` (default 10): how long running requests may take to finish after SIGTERM.
     pub shutdown_timeout: Duration,
 }
@@ -278,6 +280,9 @@ fn limits(from: &mut Variables<'_>) -> Limits {
         rejections_per_minute: from.number("REJECTIONS_PER_MINUTE_PER_ADDRESS", 600, 0, 1_000_000_000) as u32,
         trusted_proxies,
         requests_per_minute: from.number("RATE_LIMIT_PER_MINUTE", 1200, 0, 1_000_000_000) as u32,
+        revocations_required: from
+            .parsed("REVOCATIONS_REQUIRED", "`true` or `false`", |value| value.parse().ok())
+            .unwrap_or(false),
         shutdown_timeout: from.seconds("SHUTDOWN_TIMEOUT_SECONDS", 10, 1, 300),
     }
 }

@@ -4,5 +4,8 @@ mod attachments;
 mod error;
 mod items;
 mod profiles;
+mod revocations;
 
-pub use self::{attachments::Attachments, error::Error, items::Items, profiles::Profiles};
+pub use self::{
+    attachments::Attachments, error::Error, items::Items, profiles::Profiles, revocations::Revocations,
+};

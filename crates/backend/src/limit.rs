@@ -55,6 +55,7 @@ struct Shared {
     shares: Shares,
     body_bytes: usize,
     request_timeout: Duration,
+    revocations_required: bool,
 }
 
 impl RequestLimits {
@@ -66,6 +67,7 @@ impl RequestLimits {
             shares: Shares { limit: limits.concurrent_requests_per_caller, running: Arc::default() },
             body_bytes: limits.body_bytes,
             request_timeout: limits.request_timeout,
+            revocations_required: limits.revocations_required,
         }))
     }
 }
@@ -90,11 +92,18 @@ async fn run(app: &App, limits: &Shared, request: Request, next: Next) -> Result
     let deadline = Instant::now() + limits.request_timeout;
     let (mut share, mut body_memory) = (None, None);
     let (mut parts, mut body) = request.into_parts();
+    app.revocations().ensure_current().await;
     // Whoever has no valid token is rejected by the handler, which does not read the body.
     let authentication = app.resource_server().authenticate_request(&mut parts);
     if let Ok(Ok(token)) = timeout_at(deadline, authentication).await {
         if let Some(context) = parts.extensions.get::<RequestContext>() {
             context.set_caller(&token);
+        }
+        if limits.revocations_required && app.revocations().is_stale() {
+            return Err(Problem::unavailable(
+                "The server does not know which tokens are revoked right now.",
+                1,
+            ));
         }
         share = Some(limits.shares.take(&Owner::of(&token))?);
         if !body.is_end_stream() {

@@ -106,7 +106,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     };
     let app = App::new(config, dynamodb, Some(s3))?;
     logging::announce(app.config());
-    app.fetch_keys();
+    app.start();
     if let Some(listener) = metrics_listener {
         let (router, limits) = (backend::metrics_router(&app), limits.clone());
         tokio::spawn(async move { serve(router, vec![listener], &limits, std::future::pending()).await });
@@ -118,6 +118,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         info!("stopping");
     };
     serve(backend::router(&app), vec![listener], &limits, stop).await?;
+    app.finish().await;
     info!("stopped");
     Ok(())
 }

@@ -42,6 +42,7 @@ fn api(checks_scopes: bool) -> OpenApiRouter<App> {
     }
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(secured!(users::show_current_user))
+        .routes(secured!(users::sign_out))
         .routes(secured!(users::show_profile))
         .routes(secured!(users::replace_profile))
         .routes(secured!(users::delete_profile))
@@ -57,6 +58,7 @@ fn api(checks_scopes: bool) -> OpenApiRouter<App> {
         .routes(secured!(attachments::delete_attachment))
         .routes(secured!(admin::list_user_items))
         .routes(secured!(admin::delete_user_item))
+        .routes(secured!(admin::sign_user_out))
         .routes(routes!(metadata::show_resource_metadata))
 }
 

@@ -8,6 +8,7 @@ use axum::{
     middleware::{Next, from_fn_with_state},
     response::{Html, IntoResponse, Response},
 };
+use backend::server::Peer;
 use secrecy::ExposeSecret;
 
 use crate::{arguments::Arguments, banner::token_command, stack::Stack};
@@ -83,20 +84,25 @@ impl Page {
 
 /// Answers browsers at `/` and the page's files; everything else goes to the API.
 ///
-/// The page shows passwords, so it is shown under names of this machine only: a site must not read it by DNS rebinding.
+/// The page shows passwords, so only this machine gets it: neither a site by DNS rebinding nor, with `BIND_ADDRESS` set to
+/// a public address, another machine.
 async fn answer(State(page): State<Page>, request: Request, next: Next) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
     match request.uri().path() {
-        "/" if accepts_html(request.headers()) && local_cloud::has_loopback_host(request.headers()) => {
-            show(&page)
-        }
+        "/" if accepts_html(request.headers()) && is_from_here(&request) => show(&page),
         "/assets/style.css" => asset("text/css; charset=utf-8", STYLE),
         "/assets/landing.css" => asset("text/css; charset=utf-8", LANDING_STYLE),
         "/assets/icon.svg" => asset("image/svg+xml", ICON),
         _ => next.run(request).await,
     }
+}
+
+fn is_from_here(request: &Request) -> bool {
+    let peer = request.extensions().get::<Peer>();
+    peer.is_some_and(|Peer(address)| address.ip().is_loopback())
+        && local_cloud::has_loopback_host(request.headers())
 }
 
 fn accepts_html(headers: &HeaderMap) -> bool {

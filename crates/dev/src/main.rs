@@ -72,7 +72,7 @@ async fn run(arguments: &Arguments) -> Result<(), StackError> {
     banner::print(&stack, arguments);
     let router = landing::surround(backend::router(&stack.app), &stack, arguments);
     let Stack { app, api_listeners, metrics_listener, user_pool, dynamodb, s3, .. } = stack;
-    app.fetch_keys();
+    app.start();
     let mut limits = app.config().limits.clone();
     if variable("SHUTDOWN_TIMEOUT_SECONDS").is_none() {
         limits = Limits { shutdown_timeout: STOP_TIMEOUT, ..limits };
@@ -87,6 +87,7 @@ async fn run(arguments: &Arguments) -> Result<(), StackError> {
         }
     };
     serve(router, api_listeners, &limits, stop).await?;
+    app.finish().await;
     drop(app);
     tokio::join!(
         async {

@@ -1,3 +1,4 @@
+use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::Error;
@@ -20,11 +21,13 @@ use crate::{
 pub struct Items {
     store: Store,
     bucket: Option<Bucket>,
+    /// Removals that go on after their caller has left; the server waits for them when it stops.
+    tasks: TaskTracker,
 }
 
 impl Items {
-    pub(crate) fn new(store: Store, bucket: Option<Bucket>) -> Self {
-        Self { store, bucket }
+    pub(crate) fn new(store: Store, bucket: Option<Bucket>, tasks: TaskTracker) -> Self {
+        Self { store, bucket, tasks }
     }
 
     /// Lists a page of items, newest first, that begins after `cursor`.
@@ -105,7 +108,7 @@ impl Items {
     pub async fn remove(&self, owner: &Owner, id: ItemId, if_match: IfMatch) -> Result<(), Error> {
         let (items, owner) = (self.clone(), owner.clone());
         let removal = async move { items.remove_all(&owner, id, &if_match).await };
-        tokio::spawn(removal.in_current_span()).await.unwrap_or(Err(Error::Panicked))
+        self.tasks.spawn(removal.in_current_span()).await.unwrap_or(Err(Error::Panicked))
     }
 
     /// The item goes first, so that no attachment can be added meanwhile.

@@ -6,7 +6,7 @@ use http::StatusCode;
 use super::page::PageQuery;
 use crate::{
     auth::{Admins, Caller, InGroup, ItemsRead, ItemsWrite},
-    domain::Items,
+    domain::{Items, Revocations},
     extract::{Json, Path, Query},
     models::{
         item::{ItemId, ItemPage},
@@ -47,5 +47,22 @@ pub(crate) async fn delete_user_item(
     if_match: IfMatch,
 ) -> Result<StatusCode, Problem> {
     items.remove(&Owner::user(admin.user_pool_id(), sub.as_str()), id, if_match).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sign a user out everywhere.
+///
+/// Revokes all access tokens that the user has got until now, on every server within 30 seconds. To end the user's refresh
+/// tokens as well, call Cognito's `AdminUserGlobalSignOut` first.
+#[utoipa::path(post, path = "/admin/users/{sub}/sign-out", tag = "administration", params(("sub" = UserSub, Path)), responses(
+    (status = NO_CONTENT, description = "The tokens are revoked, if there is such a user"),
+    (status = NOT_FOUND, body = ProblemBody, description = "No user can have this `sub`"),
+))]
+pub(crate) async fn sign_user_out(
+    State(revocations): State<Revocations>,
+    _admin: Caller<(InGroup<Admins>, ItemsWrite)>,
+    Path(sub): Path<UserSub>,
+) -> Result<StatusCode, Problem> {
+    revocations.revoke(sub.as_str()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

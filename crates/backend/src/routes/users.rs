@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::{
     auth::{Caller, ItemsRead, ItemsWrite},
-    domain::Profiles,
+    domain::{Profiles, Revocations},
     extract::Json,
     models::{
         Timestamp,
@@ -77,6 +77,20 @@ pub(crate) async fn show_current_user(caller: Caller) -> Response {
         expires_at: Timestamp::at(caller.expires_at().into()),
     };
     Json(user).into_response()
+}
+
+/// Sign out everywhere.
+///
+/// Revokes all access tokens that the caller has got until now, on this server at once and on every other one within 30
+/// seconds. Refresh tokens are not affected: revoke them at the user pool (`/oauth2/revoke`).
+#[utoipa::path(post, path = "/users/me/sign-out", tag = "users",
+    responses((status = NO_CONTENT, description = "The tokens are revoked")))]
+pub(crate) async fn sign_out(
+    State(revocations): State<Revocations>,
+    caller: Caller,
+) -> Result<StatusCode, Problem> {
+    revocations.revoke(caller.sub()).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Read my profile.

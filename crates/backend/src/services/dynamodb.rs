@@ -5,6 +5,7 @@
 //! | owner | `PROFILE` | the profile |
 //! | owner | `ITEM#<uuid v7>` | an item; v7 ids sort by creation, so a query backwards is "newest first" |
 //! | owner | `FILE#<item>#<attachment>` | an attachment's record |
+//! | `REVOKED#<pool>` | `<minute>#<sub>` | a sign-out: tokens that `sub` got until then are revoked |
 //! | owner | `IDEMPOTENCY#<sha-256 of the key>` | the response to a create, for 24 hours |
 //!
 //! The owner is `USER#<pool>#<sub>` or `CLIENT#<pool>#<client id>`: every method takes it first, so nothing here can reach
@@ -20,6 +21,7 @@ mod attachments;
 mod idempotency;
 mod items;
 mod profiles;
+mod revocations;
 
 use std::{
     collections::HashMap,
@@ -42,6 +44,7 @@ use aws_sdk_dynamodb::{
 };
 use uuid::Uuid;
 
+pub(crate) use self::revocations::{LIFETIME_SECONDS, Revocation};
 pub use self::{
     attachments::Reserved,
     idempotency::IdempotentCreate,
@@ -124,6 +127,12 @@ pub enum StoreError {
         /// The error of the SDK.
         source: BoxError,
     },
+    /// There are more revoked tokens than the server keeps in memory.
+    #[error("the table has more than {limit} revocations")]
+    TooManyRevocations {
+        /// The maximum.
+        limit: usize,
+    },
     /// A row does not have the shape that this program writes.
     #[error("a row of the table has an unexpected shape")]
     Row(#[from] serde_dynamo::Error),
@@ -172,7 +181,7 @@ impl Store {
 
 fn is_allowed(operation: &str) -> bool {
     let mut names = TABLE_ACTIONS.iter().filter_map(|action| action.strip_prefix("dynamodb:"));
-    operation == "TransactWriteItems" || names.any(|name| name == operation)
+    operation == "TransactWriteItems" || names.any(|name| operation.starts_with(name))
 }
 
 fn key(owner: &Owner, sort_key: String) -> Row {

@@ -18,6 +18,7 @@ mod items;
 mod openapi;
 mod operation;
 mod permissions;
+mod revocation;
 mod server;
 mod support;
 mod users;

@@ -107,7 +107,7 @@ async fn demands(app: &TestApp) -> BTreeSet<String> {
         assert_eq!(operation["responses"]["403"].is_object(), demands, "{method} {path}");
         demanded.extend(scopes.into_iter().chain(groups).map(str::to_owned));
     }
-    assert_eq!(secured, 16);
+    assert_eq!(secured, 18);
     demanded
 }
 

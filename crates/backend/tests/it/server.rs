@@ -156,6 +156,10 @@ async fn the_log_has_a_line_a_request_and_no_secret() {
     for token in &refused {
         send(request("GET", "/users/me", token)).await;
     }
+    let leaving = named("wonderland-rabbit").access_token();
+    send(request("POST", "/users/me/sign-out", &leaving)).await;
+    let sign_out = "/admin/users/wonderland-dormouse/sign-out";
+    send(request("POST", sign_out, &admin)).await;
     server.stop_dynamodb().await;
     send(request("POST", "/items", &token).json(&new).header("x-request-id", "the-failure")).await;
 

@@ -91,6 +91,12 @@ impl TestApp {
         Self { router: backend::router(&app), app, pool, endpoint, _dynamodb: dynamodb, s3 }
     }
 
+    /// Another server over the same table and user pool.
+    pub(crate) fn another_server(&self) -> App {
+        let table = [("DYNAMODB_TABLE_NAME", &*self.app.config().table_name)];
+        application(&self.pool, &table, &self.endpoint, self.s3.endpoint_url())
+    }
+
     /// A router over the same table that trusts another user pool.
     pub(crate) fn router_for(&self, pool: &TestPool) -> Router {
         let table = [("DYNAMODB_TABLE_NAME", &*self.app.config().table_name)];
@@ -144,7 +150,7 @@ fn application(pool: &TestPool, variables: Variables<'_>, dynamodb: &str, s3: &s
     let aws = aws();
     let dynamodb = services::dynamodb::client_config(&aws).endpoint_url(dynamodb).build();
     let s3 = services::s3::client_config(&aws, true).endpoint_url(s3).build();
-    let verifier = pool.verifier_builder().resources([config.resource()]).build().unwrap();
+    let verifier = pool.verifier_builder();
     let (dynamodb, s3) = (aws_sdk_dynamodb::Client::from_conf(dynamodb), aws_sdk_s3::Client::from_conf(s3));
     App::with_verifier(config, verifier, dynamodb, Some(s3)).unwrap()
 }
