@@ -119,7 +119,7 @@ impl VerifierBuilder {
 
     /// Reads the time from a clock that a test moves.
     #[cfg(feature = "testing")]
-    pub fn clock(mut self, clock: crate::testing::TestClock) -> Self {
+    pub fn clock(mut self, clock: crate::test_clock::TestClock) -> Self {
         self.clock = Clock::Test(clock);
         self
     }

@@ -12,7 +12,7 @@ pub(crate) enum Clock {
     },
     /// A clock that a test moves.
     #[cfg(feature = "testing")]
-    Test(crate::testing::TestClock),
+    Test(crate::test_clock::TestClock),
 }
 
 impl Clock {

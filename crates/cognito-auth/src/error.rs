@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-pub use crate::json::ObjectError;
+pub use crate::json::{ObjectError, SyntaxError};
 use crate::keys::{KeySetError, SignatureError};
 
 /// Why a token was rejected: one variant for each rule.

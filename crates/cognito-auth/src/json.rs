@@ -29,7 +29,8 @@ impl<'a> Object<'a> {
         if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
             return Err(ObjectError::NotAnObject);
         }
-        let object: Self = serde_json::from_str(text)?;
+        let object: Self =
+            serde_json::from_str(text).map_err(|error| ObjectError::Syntax(SyntaxError(error)))?;
         match object.first_duplicate() {
             Some(name) => Err(ObjectError::Duplicate { name: excerpt(name) }),
             None => Ok(object),
@@ -71,7 +72,7 @@ pub enum ObjectError {
     NotAnObject,
     /// The text is not JSON.
     #[error("not JSON")]
-    Syntax(#[from] serde_json::Error),
+    Syntax(#[source] SyntaxError),
     /// A member occurs twice.
     #[error("member \"{name}\" occurs twice")]
     Duplicate {
@@ -79,6 +80,11 @@ pub enum ObjectError {
         name: String,
     },
 }
+
+/// An error of the JSON parser. Its text says where the error is.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct SyntaxError(serde_json::Error);
 
 /// Text from an untrusted token, made fit for a log: escaped, and cut after 64 characters.
 pub(crate) fn excerpt(text: &str) -> String {

@@ -11,7 +11,7 @@ pub use self::access_token::{AccessToken, Principal};
 pub use self::axum::Caller;
 pub use self::builder::VerifierBuilder;
 pub use self::claims::ClaimError;
-pub use self::error::{BuildError, ObjectError, Part, VerifyError};
+pub use self::error::{BuildError, ObjectError, Part, SyntaxError, VerifyError};
 pub use self::id_token::{IdToken, IdTokenError};
 pub use self::keys::{FetchCause, FetchError, HttpError, JwksError, KeySetError};
 #[doc(hidden)]
@@ -45,6 +45,8 @@ mod rejection;
 mod requirements;
 mod resource_server;
 mod stats;
+#[cfg(feature = "testing")]
+mod test_clock;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod verifier;

@@ -20,13 +20,12 @@
 //! ```
 #![expect(clippy::expect_used, reason = "test support: what cannot go on must fail the test")]
 
-pub use self::clock::TestClock;
 pub use self::key::{Algorithm, TestKey};
 pub use self::pool::TestPool;
 pub use self::server::{JwksServer, Reply};
 pub use self::token::TokenBuilder;
+pub use crate::test_clock::TestClock;
 
-mod clock;
 mod key;
 mod pool;
 mod server;

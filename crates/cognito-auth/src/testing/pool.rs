@@ -4,10 +4,13 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use super::{JwksServer, TestClock, TestKey, TokenBuilder};
+use super::key::TestKey;
+use super::server::JwksServer;
+use super::token::{TokenBuilder, TokenIssuer};
 use crate::builder::VerifierBuilder;
 use crate::pool::UserPool;
 use crate::resource_server::ResourceServer;
+use crate::test_clock::TestClock;
 use crate::verifier::Verifier;
 
 /// A user pool that exists only in tests: it mints tokens as Cognito shapes them, with keys of its own.
@@ -15,12 +18,7 @@ use crate::verifier::Verifier;
 /// Pools of one id share their keys within a process, because making keys takes a moment.
 #[derive(Debug, Clone)]
 pub struct TestPool {
-    id: String,
-    issuer: String,
-    client_id: String,
-    /// Cognito signs access tokens with one key and ID tokens with another.
-    access_key: TestKey,
-    id_key: TestKey,
+    tokens: TokenIssuer,
     clock: Option<TestClock>,
 }
 
@@ -39,27 +37,27 @@ impl TestPool {
     #[must_use]
     pub fn with_id(id: &str) -> Self {
         let issuer = UserPool::new(id).expect("the id is of Cognito's form").issuers().swap_remove(0);
-        Self {
-            id: id.to_owned(),
+        let tokens = TokenIssuer {
+            pool_id: id.to_owned(),
             issuer,
             client_id: "testclient".to_owned(),
             access_key: TestKey::shared(format!("{id}-access-key")),
             id_key: TestKey::shared(format!("{id}-id-key")),
-            clock: None,
-        }
+        };
+        Self { tokens, clock: None }
     }
 
     /// The same pool under another issuer, such as that of a local pool.
     #[must_use]
     pub fn with_issuer(mut self, issuer: impl Into<String>) -> Self {
-        self.issuer = issuer.into();
+        self.tokens.issuer = issuer.into();
         self
     }
 
     /// The same pool whose tokens are issued to another app client.
     #[must_use]
     pub fn with_client_id(mut self, client_id: impl Into<String>) -> Self {
-        self.client_id = client_id.into();
+        self.tokens.client_id = client_id.into();
         self
     }
 
@@ -73,57 +71,56 @@ impl TestPool {
     /// The same pool after Cognito has rotated its keys: the old ones are no longer published.
     #[must_use]
     pub fn rotated(&self) -> Self {
-        Self {
-            access_key: TestKey::shared(format!("{}-next", self.access_key.kid())),
-            id_key: TestKey::shared(format!("{}-next", self.id_key.kid())),
-            ..self.clone()
-        }
+        let mut pool = self.clone();
+        pool.tokens.access_key = TestKey::shared(format!("{}-next", self.access_key().kid()));
+        pool.tokens.id_key = TestKey::shared(format!("{}-next", self.id_key().kid()));
+        pool
     }
 
     /// The pool's id.
     #[must_use]
     pub fn id(&self) -> &str {
-        &self.id
+        &self.tokens.pool_id
     }
 
     /// What its tokens carry as `iss`.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        &self.tokens.issuer
     }
 
     /// The app client that its tokens are issued to unless a test says otherwise.
     #[must_use]
     pub fn client_id(&self) -> &str {
-        &self.client_id
+        &self.tokens.client_id
     }
 
     /// The key that signs access tokens.
     #[must_use]
     pub fn access_key(&self) -> &TestKey {
-        &self.access_key
+        &self.tokens.access_key
     }
 
     /// The key that signs ID tokens.
     #[must_use]
     pub fn id_key(&self) -> &TestKey {
-        &self.id_key
+        &self.tokens.id_key
     }
 
     /// Starts the token of a user. The `sub` follows from the name.
     pub fn user(&self, username: &str) -> TokenBuilder {
-        TokenBuilder::user(self, username)
+        TokenBuilder::user(&self.tokens, self.now(), username)
     }
 
     /// Starts the token of the pool's app client on its own behalf.
     pub fn machine(&self) -> TokenBuilder {
-        TokenBuilder::machine(self)
+        TokenBuilder::machine(&self.tokens, self.now())
     }
 
     /// The key set as the pool publishes it.
     #[must_use]
     pub fn jwks(&self) -> Value {
-        json!({ "keys": [self.id_key.jwk(), self.access_key.jwk()] })
+        json!({ "keys": [self.id_key().jwk(), self.access_key().jwk()] })
     }
 
     /// The pool for a verifier, with its keys, so that nothing is fetched.
@@ -146,7 +143,7 @@ impl TestPool {
 
     /// The builder of [`verifier`](Self::verifier), to change it.
     pub fn verifier_builder(&self) -> VerifierBuilder {
-        let builder = Verifier::builder(self.user_pool()).client_ids([&self.client_id]);
+        let builder = Verifier::builder(self.user_pool()).client_ids([self.client_id()]);
         match &self.clock {
             Some(clock) => builder.clock(clock.clone()),
             None => builder,
@@ -164,13 +161,13 @@ impl TestPool {
         self.remote_user_pool().with_jwks_url(&server.url()).expect("the server is on a loopback port")
     }
 
-    pub(super) fn now(&self) -> SystemTime {
+    fn now(&self) -> SystemTime {
         self.clock.as_ref().map_or_else(SystemTime::now, TestClock::now)
     }
 
     fn remote_user_pool(&self) -> UserPool {
-        let pool = UserPool::new(&self.id).expect("the id was checked");
-        pool.with_issuer(&self.issuer).expect("the issuer is https, or on a loopback host")
+        let pool = UserPool::new(self.id()).expect("the id was checked");
+        pool.with_issuer(self.issuer()).expect("the issuer is https, or on a loopback host")
     }
 }
 

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
-use super::{Algorithm, TestKey, TestPool};
+use super::key::{Algorithm, TestKey};
 
 /// The lifetime of tokens unless an app client says otherwise.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60 * 60);
@@ -28,7 +28,7 @@ const DEFAULT_LIFETIME: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct TokenBuilder {
-    pool: TestPool,
+    issuer: TokenIssuer,
     username: Option<String>,
     groups: Vec<String>,
     scopes: Vec<String>,
@@ -40,6 +40,17 @@ pub struct TokenBuilder {
     claims: Changes,
 }
 
+/// The part of a test pool that a token depends on.
+#[derive(Debug, Clone)]
+pub(super) struct TokenIssuer {
+    pub(super) pool_id: String,
+    pub(super) issuer: String,
+    pub(super) client_id: String,
+    /// Cognito signs access tokens with one key and ID tokens with another.
+    pub(super) access_key: TestKey,
+    pub(super) id_key: TestKey,
+}
+
 /// What a test changes in a JSON object.
 #[derive(Debug, Clone, Default)]
 struct Changes {
@@ -48,17 +59,17 @@ struct Changes {
 }
 
 impl TokenBuilder {
-    pub(super) fn user(pool: &TestPool, username: &str) -> Self {
-        Self { username: Some(username.to_owned()), ..Self::machine(pool) }
+    pub(super) fn user(issuer: &TokenIssuer, now: SystemTime, username: &str) -> Self {
+        Self { username: Some(username.to_owned()), ..Self::machine(issuer, now) }
     }
 
-    pub(super) fn machine(pool: &TestPool) -> Self {
+    pub(super) fn machine(issuer: &TokenIssuer, now: SystemTime) -> Self {
         Self {
-            pool: pool.clone(),
+            issuer: issuer.clone(),
             username: None,
             groups: Vec::new(),
             scopes: Vec::new(),
-            issued_at: pool.now(),
+            issued_at: now,
             lifetime: DEFAULT_LIFETIME,
             key: None,
             algorithm: Algorithm::Rs256,
@@ -159,35 +170,35 @@ impl TokenBuilder {
     #[must_use]
     pub fn access_token(&self) -> String {
         let mut claims = self.common_claims("access");
-        claims.insert("client_id".to_owned(), json!(self.pool.client_id()));
+        claims.insert("client_id".to_owned(), json!(self.issuer.client_id));
         claims.insert("version".to_owned(), json!(2));
         claims.insert("scope".to_owned(), json!(self.scope_claim()));
         if let Some(username) = &self.username {
             claims.insert("username".to_owned(), json!(username));
         }
-        self.finish(claims, self.pool.access_key())
+        self.finish(claims, &self.issuer.access_key)
     }
 
     /// The ID token.
     #[must_use]
     pub fn id_token(&self) -> String {
         let mut claims = self.common_claims("id");
-        claims.insert("aud".to_owned(), json!(self.pool.client_id()));
+        claims.insert("aud".to_owned(), json!(self.issuer.client_id));
         if let Some(username) = &self.username {
             claims.insert("cognito:username".to_owned(), json!(username));
             claims.insert("email".to_owned(), json!(format!("{username}@example.com")));
             claims.insert("email_verified".to_owned(), json!(true));
         }
-        self.finish(claims, self.pool.id_key())
+        self.finish(claims, &self.issuer.id_key)
     }
 
     fn common_claims(&self, token_use: &str) -> Map<String, Value> {
         let issued_at = unix_seconds(self.issued_at);
         let sub =
-            self.username.as_deref().map_or_else(|| self.pool.client_id().to_owned(), |name| self.sub(name));
+            self.username.as_deref().map_or_else(|| self.issuer.client_id.clone(), |name| self.sub(name));
         let claims = json!({
             "sub": &sub,
-            "iss": self.pool.issuer(),
+            "iss": self.issuer.issuer,
             "token_use": token_use,
             "auth_time": issued_at,
             "iat": issued_at,
@@ -214,7 +225,7 @@ impl TokenBuilder {
     }
 
     fn sub(&self, username: &str) -> String {
-        uuid(&format!("{}/{username}", self.pool.id()))
+        uuid(&format!("{}/{username}", self.issuer.pool_id))
     }
 
     fn finish(&self, claims: Map<String, Value>, pool_key: &TestKey) -> String {

@@ -3,7 +3,7 @@
 use cognito_auth::{
     AccessToken, Alternative, AuthRejection, BuildError, Caller, ClaimError, FetchCause, FetchError,
     HttpError, IdToken, IdTokenError, KeySetError, ObjectError, PoolError, Requirements, ResourceServer,
-    ResourceServerBuilder, Stats, UserPool, Verifier, VerifierBuilder, VerifyError,
+    ResourceServerBuilder, Stats, SyntaxError, UserPool, Verifier, VerifierBuilder, VerifyError,
 };
 
 macro_rules! assert_send_sync {
@@ -32,6 +32,7 @@ assert_send_sync!(
     ResourceServer,
     ResourceServerBuilder,
     Stats,
+    SyntaxError,
     UserPool,
     Verifier,
     VerifierBuilder,

@@ -1,4 +1,5 @@
 //! A clock that a test moves.
+#![expect(clippy::expect_used, reason = "test support: a failed step must fail the test")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
