@@ -23,7 +23,7 @@ type Arrows = BTreeSet<(String, String)>;
 pub(crate) fn check(repository: &Repository) -> Result<(), String> {
     let mut circles = Vec::new();
     let projects = projects(repository)?;
-    for (folder, arrows) in &projects {
+    for arrows in projects.values() {
         let found = circles_of(arrows).into_iter().filter(|files| !is_accepted(files));
         circles.extend(found.map(|files| describe(&files, arrows)));
     }
