@@ -14,7 +14,7 @@ export const LOG_EVENTS = {
   },
   keySetFetchFailure: {
     metricName: 'KeySetFetchFailures',
-    pattern: '{ $.message = "no key set" }',
+    pattern: '{ $.message = "the key set cannot be fetched" }',
   },
 } as const;
 
