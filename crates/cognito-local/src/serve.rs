@@ -1,16 +1,22 @@
 //! Serves a pool on loopback addresses.
 
+mod limits;
+
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use self::limits::LimitedListener;
 use crate::pool::LocalPool;
 
+const MAX_CONNECTIONS: usize = 1024;
+/// How long a client can take to send a request, idle time included.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long running requests can take after the stop signal.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 
@@ -27,6 +33,9 @@ pub async fn bind_loopback(port: u16) -> io::Result<Vec<TcpListener>> {
 
 /// Serves `pool` on all `listeners` until `shutdown` is ready, and then gives running requests half a second.
 ///
+/// Serves up to 1,024 connections at a time, and closes a connection whose client takes longer than 30 seconds to send
+/// a request.
+///
 /// # Errors
 /// [`io::ErrorKind::InvalidInput`] for a listener on an address that is not a loopback address: other machines must not
 /// reach a pool whose mailbox everybody can read.
@@ -38,10 +47,12 @@ pub async fn serve(
     listeners.iter().try_for_each(require_loopback)?;
     let (stop, stopping) = watch::channel(());
     let mut servers = JoinSet::new();
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     for listener in listeners {
         let mut stopping = stopping.clone();
         let stopped = async move { drop(stopping.changed().await) };
-        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+        let permits = permits.clone();
+        let listener = LimitedListener { listener, permits, request_timeout: REQUEST_TIMEOUT };
         servers.spawn(axum::serve(listener, pool.router()).with_graceful_shutdown(stopped).into_future());
     }
     shutdown.await;
