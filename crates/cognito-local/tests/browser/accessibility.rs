@@ -26,7 +26,7 @@ struct Inspector {
 
 impl Inspector {
     async fn open(look: Look) -> Self {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("screenshots").join(look.name());
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("screenshots").join(look_name(look));
         std::fs::create_dir_all(&folder).unwrap();
         let browser = Browser::open(look).await;
         Self { browser, look, axe: npm_file("axe-core/axe.min.js"), folder, findings: Vec::new() }
@@ -47,7 +47,7 @@ impl Inspector {
         let mut findings: Vec<String> = violations.iter().map(Value::to_string).collect();
         let layout = client.execute(LAYOUT, vec![]).await.unwrap();
         findings.extend(layout.as_array().unwrap().iter().map(Value::to_string));
-        let place = format!("{name} ({})", self.look.name());
+        let place = format!("{name} ({})", look_name(self.look));
         self.findings.extend(findings.into_iter().map(|finding| format!("{place}: {finding}")));
         let picture = client.screenshot().await.unwrap();
         std::fs::write(self.folder.join(format!("{name}.png")), picture).unwrap();
@@ -68,6 +68,15 @@ const LAYOUT: &str = "const found = [];
         if (element.getBoundingClientRect().height < 44) found.push('too small to touch: ' + element.outerHTML);
     }
     return found;";
+
+fn look_name(look: Look) -> &'static str {
+    match (look.phone, look.dark) {
+        (false, false) => "desktop-light",
+        (false, true) => "desktop-dark",
+        (true, false) => "phone-light",
+        (true, true) => "phone-dark",
+    }
+}
 
 async fn inspect_all(look: Look) {
     let site = Site::start().await;
@@ -142,7 +151,8 @@ async fn inspect_pages_of_alice(site: &Site, inspector: &mut Inspector) {
     inspector.browser.type_in("code", "000000").await;
     inspector.browser.press("Finish").await;
     inspector.browser.wait_for_heading("Set up an authenticator app").await;
-    let summary = inspector.browser.client.find(fantoccini::Locator::Css("summary")).await.unwrap();
+    let summary =
+        inspector.browser.client.find(test_browser::fantoccini::Locator::Css("summary")).await.unwrap();
     summary.click().await.unwrap();
     inspector.inspect("mfa-setup-refused").await;
 
@@ -164,23 +174,23 @@ async fn inspect_pages_of_alice(site: &Site, inspector: &mut Inspector) {
 #[tokio::test]
 #[ignore = "needs chromium, chromedriver and axe-core"]
 async fn pages_on_a_desktop() {
-    inspect_all(Look { dark: false, phone: false }).await;
+    inspect_all(Look::DESKTOP).await;
 }
 
 #[tokio::test]
 #[ignore = "needs chromium, chromedriver and axe-core"]
 async fn pages_on_a_desktop_in_the_dark() {
-    inspect_all(Look { dark: true, phone: false }).await;
+    inspect_all(Look { dark: true, ..Look::DESKTOP }).await;
 }
 
 #[tokio::test]
 #[ignore = "needs chromium, chromedriver and axe-core"]
 async fn pages_on_a_phone() {
-    inspect_all(Look { dark: false, phone: true }).await;
+    inspect_all(Look { phone: true, ..Look::DESKTOP }).await;
 }
 
 #[tokio::test]
 #[ignore = "needs chromium, chromedriver and axe-core"]
 async fn pages_on_a_phone_in_the_dark() {
-    inspect_all(Look { dark: true, phone: true }).await;
+    inspect_all(Look { dark: true, phone: true, ..Look::DESKTOP }).await;
 }

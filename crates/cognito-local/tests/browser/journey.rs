@@ -1,7 +1,7 @@
 //! Whole ways through the pages.
 
-use fantoccini::Locator;
-use fantoccini::key::Key;
+use test_browser::fantoccini::Locator;
+use test_browser::fantoccini::key::Key;
 use totp_rs::{Builder, Secret};
 
 use crate::support::{Browser, Look, Site, WAIT};
@@ -104,7 +104,7 @@ async fn the_keyboard_alone_signs_in() {
 #[ignore = "needs chromium and chromedriver"]
 async fn a_forgotten_password_is_reset() {
     let site = Site::start().await;
-    let browser = Browser::open(Look { dark: true, phone: true }).await;
+    let browser = Browser::open(Look { dark: true, phone: true, ..Look::DESKTOP }).await;
     browser.goto(&site.page("/login")).await;
     browser.wait_for_heading("Sign in").await;
     browser.click_link("Forgot it?").await;

@@ -1,23 +1,17 @@
 //! A pool, an application that signs in at it, and Chromium.
 
 use std::path::PathBuf;
-use std::process::Stdio;
-use std::time::Duration;
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Html;
 use axum::routing::get;
 use cognito_local::{Clock, LocalPool, PoolConfig, serve};
-use fantoccini::wd::Capabilities;
-use fantoccini::{Client, ClientBuilder, Locator};
-use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use serde_json::Value;
+use test_browser::fantoccini::Locator;
+pub(crate) use test_browser::{Look, WAIT};
 use tokio::net::TcpListener;
-use tokio::process::{Child, Command};
 
-pub(crate) const WAIT: Duration = Duration::from_secs(20);
 pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
@@ -115,53 +109,14 @@ fn application_router(pool_origin: &str) -> Router {
         )
 }
 
-/// How a browser shows pages.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Look {
-    pub(crate) dark: bool,
-    pub(crate) phone: bool,
-}
-
-impl Look {
-    pub(crate) const DESKTOP: Self = Self { dark: false, phone: false };
-
-    pub(crate) fn name(self) -> &'static str {
-        match (self.phone, self.dark) {
-            (false, false) => "desktop-light",
-            (false, true) => "desktop-dark",
-            (true, false) => "phone-light",
-            (true, true) => "phone-dark",
-        }
-    }
-}
-
-/// Chromium, driven by a driver of its own.
+/// Chromium, and what a user does with it.
 pub(crate) struct Browser {
-    pub(crate) client: Client,
-    _driver: Child,
+    pub(crate) client: test_browser::Browser,
 }
 
 impl Browser {
     pub(crate) async fn open(look: Look) -> Self {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("chromedriver is installed");
-        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = loop {
-            let line = lines.next_line().await.unwrap().expect("chromedriver says its port");
-            if let Some((_, port)) = line.split_once("started successfully on port ") {
-                break port.trim_end_matches('.').to_owned();
-            }
-        };
-        let client = ClientBuilder::new(HttpConnector::new())
-            .capabilities(capabilities(look))
-            .connect(&format!("http://127.0.0.1:{port}"))
-            .await
-            .expect("chromium starts");
-        Self { client, _driver: driver }
+        Self { client: test_browser::Browser::open(look).await }
     }
 
     pub(crate) async fn goto(&self, url: &str) {
@@ -189,8 +144,7 @@ impl Browser {
     }
 
     pub(crate) async fn text(&self, selector: &str) -> String {
-        let found = self.client.wait().at_most(WAIT).for_element(Locator::Css(selector)).await;
-        found.unwrap().text().await.unwrap()
+        self.client.element(selector).await.text().await.unwrap()
     }
 
     /// Waits until the heading of the page is this one.
@@ -209,24 +163,6 @@ impl Browser {
     }
 
     pub(crate) async fn close(self) {
-        self.client.clone().close().await.unwrap();
+        self.client.quit().await;
     }
-}
-
-fn capabilities(look: Look) -> Capabilities {
-    // Blink's setting: 0 is dark, 1 is light.
-    let scheme = format!("--blink-settings=preferredColorScheme={}", u8::from(!look.dark));
-    let mut options = json!({ "args": [
-        "--headless=new",
-        "--no-sandbox", // Where tests run as root in a container, the sandbox cannot be set up.
-        "--disable-dev-shm-usage",
-        "--window-size=1280,900",
-        scheme,
-    ] });
-    if look.phone {
-        options["mobileEmulation"] =
-            json!({ "deviceMetrics": { "width": 390, "height": 844, "pixelRatio": 2, "touch": true } });
-    }
-    let Value::Object(capabilities) = json!({ "goog:chromeOptions": options }) else { unreachable!() };
-    capabilities
 }
