@@ -2,7 +2,7 @@
 
 use std::{process::Command, time::Instant};
 
-use crate::{circles, repository::Repository};
+use crate::{circles, documents, repository::Repository};
 
 /// Runs the checks that finish within a coffee break: no browser, no packages from elsewhere.
 ///
@@ -12,6 +12,7 @@ use crate::{circles, repository::Repository};
 pub(crate) fn check(repository: &Repository) -> Result<(), String> {
     run(repository, "cargo", &["fmt", "--all", "--check"])?;
     circles::check(repository)?;
+    documents::check(repository)?;
     run(
         repository,
         "cargo",

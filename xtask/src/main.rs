@@ -14,7 +14,7 @@ use repository::Repository;
 const USAGE: &str = "\
 Usage: cargo xtask <command>
 
-  check      format, circular imports, clippy and the fast tests
+  check      format, circular imports, documents, clippy and the fast tests
   ci         everything that CI runs (.ci/run)
   circles    reports files that import each other in a circle
   documents  checks links, line lengths and the word count of the Markdown files";
