@@ -53,9 +53,12 @@ fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// A table's row, or one word such as a URL, cannot be broken.
+/// A table's row, the definition of a link, or one word such as a URL, cannot be broken.
 fn long_lines(text: &str) -> impl Iterator<Item = usize> {
-    let is_unbreakable = |line: &str| line.trim_start().starts_with('|') || !line.trim().contains(' ');
+    let is_definition = |line: &str| line.starts_with('[') && line.contains("]: ");
+    let is_unbreakable = move |line: &str| {
+        line.trim_start().starts_with('|') || is_definition(line) || !line.trim().contains(' ')
+    };
     prose(text)
         .filter(move |(_, line)| line.chars().count() > MAX_LINE && !is_unbreakable(line))
         .map(|(number, _)| number)
