@@ -32,7 +32,7 @@ async fn run(config: Config) -> Result<(), lambda_http::Error> {
     let s3 = aws_sdk_s3::Client::from_conf(services::s3::client_config(&aws, false).build());
     let app = App::new(config, dynamodb, Some(s3))?;
     logging::announce(app.config());
-    fetch_keys(&app).await;
+    tokio::join!(fetch_keys(&app), app.load_revocations());
     lambda_http::run(backend::router(&app)).await
 }
 

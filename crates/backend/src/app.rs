@@ -155,6 +155,12 @@ impl App {
         tokio::spawn(self.revocations().clone().keep_current());
     }
 
+    /// Reads the list of revoked tokens, for a second at most. A Lambda function has no background work; later reads come
+    /// with its requests.
+    pub async fn load_revocations(&self) {
+        self.revocations().ensure_current().await;
+    }
+
     /// Waits for work that goes on after its response, such as the removal of files. To be called when no more requests
     /// come.
     pub async fn finish(&self) {

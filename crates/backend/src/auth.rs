@@ -3,10 +3,10 @@
 //! A handler that takes a [`Caller`] runs only for callers who fulfil its policy. `Caller<ItemsRead>` requires a scope,
 //! `Caller<InGroup<Admins>>` a group, a tuple all of its parts; `Caller` accepts any valid access token.
 
-use std::{marker::PhantomData, ops::Deref};
+use std::{error::Error, marker::PhantomData, ops::Deref};
 
 use axum::extract::FromRequestParts;
-use cognito_auth::{AccessToken, Alternative, AuthRejection, Policy, Scope, group, scope};
+use cognito_auth::{AccessToken, Alternative, AuthRejection, KeySetError, Policy, Scope, group, scope};
 pub use cognito_auth::{Authenticated, InGroup};
 use http::request::Parts;
 
@@ -122,6 +122,10 @@ pub(crate) fn describe(way: &Alternative) -> String {
 impl From<AuthRejection> for Problem {
     fn from(rejection: AuthRejection) -> Self {
         let problem = Self::new(rejection.status(), rejection.detail()).headers(rejection.headers());
-        problem.cause(rejection)
+        // Anybody can name a key ID that nobody knows; that must not fill the log with errors.
+        let mut causes = std::iter::successors(rejection.source(), |cause| (*cause).source());
+        let is_pending =
+            causes.any(|cause| matches!(cause.downcast_ref(), Some(KeySetError::FetchPending { .. })));
+        if is_pending { problem } else { problem.cause(rejection) }
     }
 }

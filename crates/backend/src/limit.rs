@@ -95,7 +95,11 @@ async fn run(app: &App, limits: &Shared, request: Request, next: Next) -> Result
     app.revocations().ensure_current().await;
     // Whoever has no valid token is rejected by the handler, which does not read the body.
     let authentication = app.resource_server().authenticate_request(&mut parts);
-    if let Ok(Ok(token)) = timeout_at(deadline, authentication).await {
+    let authentication = timeout_at(deadline, authentication).await;
+    let authentication = authentication.map_err(|_| {
+        Problem::unavailable("The token could not be verified in time. Send the request again.", 1)
+    })?;
+    if let Ok(token) = authentication {
         if let Some(context) = parts.extensions.get::<RequestContext>() {
             context.set_caller(&token);
         }
@@ -290,7 +294,9 @@ pub(crate) async fn limit_address(
     let context = request.extensions().get::<RequestContext>().cloned();
     let response = next.run(request).await;
     let has_caller = context.is_some_and(|context| context.has_caller());
-    if has_caller || !response.status().is_client_error() {
+    let status = response.status();
+    // A key ID that nobody knows can be a 503, see `KeySetError::FetchPending`.
+    if has_caller || !(status.is_client_error() || status == StatusCode::SERVICE_UNAVAILABLE) {
         return response;
     }
     match limit.limiter.check(&address.into(), 1) {

@@ -163,6 +163,11 @@ impl Server {
             },
         };
         let (stream, peer) = listener.accept().await?;
+        // The place in the reserve may have been taken long ago.
+        let slot = match slot {
+            Slot::Overflow(_) => self.slots.clone().try_acquire_owned().map_or(slot, Slot::Regular),
+            regular => regular,
+        };
         Ok((stream, peer, slot))
     }
 

@@ -16,8 +16,8 @@ use std::{
 use arc_swap::ArcSwap;
 use cognito_auth::AccessToken;
 use time::OffsetDateTime;
-use tokio::sync::Mutex;
-use tracing::warn;
+use tokio::sync::{Mutex, MutexGuard};
+use tracing::{error, warn};
 
 use crate::services::dynamodb::{LIFETIME_SECONDS, Revocation, Store, StoreError};
 
@@ -26,7 +26,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 
 /// From this age on a request reads the list before it goes on: a server's background task has stopped, or a Lambda
 /// instance was frozen.
-const STALE_AFTER: Duration = Duration::from_secs(25);
+const STALE_AFTER_SECONDS: i64 = 25;
 
 /// How long a request waits for a stale list at most.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -37,6 +37,9 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// Each read asks for the last minutes again, because the clocks of servers differ and a row can be written late.
 const OVERLAP_SECONDS: i64 = 3 * 60;
 
+/// How many subjects the list holds at most, about 100 bytes each. Later sign-outs are then not known on this server.
+const MAX_SUBJECTS: usize = 500_000;
+
 /// The sign-outs of the last 24 hours. A clone is another handle to the same list.
 #[derive(Clone)]
 pub struct Revocations(Arc<Shared>);
@@ -46,9 +49,11 @@ struct Shared {
     pool: String,
     /// For each subject the time up to which its tokens are revoked, in seconds since 1970.
     issued_until: ArcSwap<HashMap<String, i64>>,
-    /// When the list was last read, in milliseconds since `started`; negative before the first time.
+    /// When the list was last read completely, in seconds since 1970; 0 before the first time. Unlike an `Instant`, the
+    /// system's clock goes on while a Lambda instance is frozen.
     read_at: AtomicI64,
-    started: Instant,
+    /// All sign-outs up to this time are in the list, except for the overlap. A read that is cut off goes on from here.
+    known_until: AtomicI64,
     /// Held by whoever reads the list: one read at a time, and when the last one failed.
     reading: Mutex<Option<Instant>>,
 }
@@ -59,8 +64,8 @@ impl Revocations {
             store,
             pool: pool.to_owned(),
             issued_until: ArcSwap::default(),
-            read_at: AtomicI64::new(-1),
-            started: Instant::now(),
+            read_at: AtomicI64::default(),
+            known_until: AtomicI64::default(),
             reading: Mutex::default(),
         }))
     }
@@ -86,15 +91,9 @@ impl Revocations {
         Ok(())
     }
 
-    /// Returns the age of the list; nothing if it was never read.
-    fn age(&self) -> Option<Duration> {
-        let read_at = u64::try_from(self.0.read_at.load(Ordering::Relaxed)).ok()?;
-        Some(self.0.started.elapsed().saturating_sub(Duration::from_millis(read_at)))
-    }
-
     /// Whether the list is so old that a sign-out may be missing.
     pub(crate) fn is_stale(&self) -> bool {
-        self.age().is_none_or(|age| age > STALE_AFTER)
+        now() - self.0.read_at.load(Ordering::Relaxed) > STALE_AFTER_SECONDS
     }
 
     /// Reads a stale list again, and waits for that for a second at most. Does nothing while the list is current.
@@ -102,47 +101,59 @@ impl Revocations {
     /// A failure leaves the list as it was, and requests do not try again for five seconds.
     pub(crate) async fn ensure_current(&self) {
         if self.is_stale() {
-            let _ = tokio::time::timeout(PATIENCE, self.read_once(PAUSE_AFTER_FAILURE)).await;
+            let _ = tokio::time::timeout(PATIENCE, self.read_if_stale()).await;
         }
     }
 
     /// Keeps the list current until the future is dropped.
     pub(crate) async fn keep_current(self) {
         loop {
-            self.read_once(Duration::ZERO).await;
+            if let Ok(failed_at) = self.0.reading.try_lock() {
+                self.read_once(failed_at).await;
+            }
             // Servers that were started together do not read together.
             tokio::time::sleep(INTERVAL.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
         }
     }
 
-    /// Reads what is new, unless somebody is reading already or the last read failed less than `pause` ago.
-    async fn read_once(&self, pause: Duration) {
-        // Nobody waits for this lock, so it may be held while DynamoDB answers.
-        let Ok(mut failed_at) = self.0.reading.try_lock() else { return };
-        if failed_at.is_some_and(|at| at.elapsed() < pause) {
-            return;
+    async fn read_if_stale(&self) {
+        let was_never_read = self.0.read_at.load(Ordering::Relaxed) == 0;
+        let failed_at = match self.0.reading.try_lock() {
+            Ok(failed_at) => failed_at,
+            // Right after the start, requests wait for the read that is under way.
+            Err(_) if was_never_read => self.0.reading.lock().await,
+            Err(_) => return,
+        };
+        if self.is_stale() && failed_at.is_none_or(|at| at.elapsed() > PAUSE_AFTER_FAILURE) {
+            self.read_once(failed_at).await;
         }
+    }
+
+    /// Reads what is new. The lock is held while DynamoDB answers; everybody who waits for it has a time limit.
+    async fn read_once(&self, mut failed_at: MutexGuard<'_, Option<Instant>>) {
         // Set first: a request that gives up waiting drops this future in the middle.
         *failed_at = Some(Instant::now());
         match self.read().await {
             Ok(()) => *failed_at = None,
             Err(error) => warn!(
                 error = &error as &dyn std::error::Error,
-                age_seconds = self.age().map(|age| age.as_secs()),
                 "cannot read the sign-outs; those already known stay in force"
             ),
         }
     }
 
     async fn read(&self) -> Result<(), StoreError> {
-        let (started, now) = (self.0.started.elapsed(), now());
-        let window = match self.age() {
-            Some(age) => OVERLAP_SECONDS + age.as_secs() as i64,
-            None => LIFETIME_SECONDS,
+        let shared = &*self.0;
+        let started = now();
+        let since = shared.known_until.load(Ordering::Relaxed) - OVERLAP_SECONDS;
+        let add = |page: Vec<Revocation>| {
+            let latest = page.last().map(|revocation| revocation.issued_until);
+            self.add(page);
+            shared.known_until.fetch_max(latest.unwrap_or_default().min(started), Ordering::Relaxed);
         };
-        let since = now - window.min(LIFETIME_SECONDS);
-        self.add(self.0.store.revocations(&self.0.pool, since).await?);
-        self.0.read_at.store(started.as_millis() as i64, Ordering::Relaxed);
+        shared.store.revocations(&shared.pool, since.max(started - LIFETIME_SECONDS), add).await?;
+        shared.known_until.fetch_max(started, Ordering::Relaxed);
+        shared.read_at.store(started, Ordering::Relaxed);
         Ok(())
     }
 
@@ -153,8 +164,12 @@ impl Revocations {
             let mut issued_until = HashMap::clone(known);
             issued_until.retain(|_, until| *until >= oldest);
             for Revocation { sub, issued_until: until } in &revocations {
-                let latest = issued_until.entry(sub.clone()).or_insert(*until);
-                *latest = (*latest).max(*until);
+                let is_full = issued_until.len() >= MAX_SUBJECTS;
+                match issued_until.get_mut(sub) {
+                    Some(latest) => *latest = (*latest).max(*until),
+                    None if is_full => error!("there are more sign-outs than this server can hold"),
+                    None => drop(issued_until.insert(sub.clone(), *until)),
+                }
             }
             issued_until
         });

@@ -69,9 +69,7 @@ impl From<StoreError> for Problem {
             StoreError::Unavailable { .. } => {
                 unavailable("The data cannot be reached right now.").cause(error)
             }
-            StoreError::Refused { .. } | StoreError::Row(_) | StoreError::TooManyRevocations { .. } => {
-                Self::internal(error)
-            }
+            StoreError::Refused { .. } | StoreError::Row(_) => Self::internal(error),
         }
     }
 }

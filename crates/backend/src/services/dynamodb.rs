@@ -127,12 +127,6 @@ pub enum StoreError {
         /// The error of the SDK.
         source: BoxError,
     },
-    /// There are more revoked tokens than the server keeps in memory.
-    #[error("the table has more than {limit} revocations")]
-    TooManyRevocations {
-        /// The maximum.
-        limit: usize,
-    },
     /// A row does not have the shape that this program writes.
     #[error("a row of the table has an unexpected shape")]
     Row(#[from] serde_dynamo::Error),

@@ -3,9 +3,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Row, Store, StoreError, classify_error};
 
-/// The most rows that one load reads. Beyond it the load fails: a list that is cut would accept revoked tokens.
-const MAX_ROWS: usize = 200_000;
-
 /// How long a revocation matters: the longest lifetime of an access token, and five minutes for clocks that differ.
 pub(crate) const LIFETIME_SECONDS: i64 = (24 * 60 + 5) * 60;
 
@@ -44,14 +41,18 @@ impl Store {
         sent.map(drop).map_err(|error| classify_error("PutItem", error))
     }
 
-    /// Returns the sign-outs of a pool since `since` (seconds since 1970), oldest first: one `Query`, or several where
-    /// the answer is larger than 1 MiB.
+    /// Passes the sign-outs of a pool since `since` (seconds since 1970), oldest first, to `add`, page by page: one `Query`
+    /// for each MiB of rows.
     ///
     /// # Errors
     ///
     /// [`StoreError`].
-    pub(crate) async fn revocations(&self, pool: &str, since: i64) -> Result<Vec<Revocation>, StoreError> {
-        let mut revocations = Vec::new();
+    pub(crate) async fn revocations(
+        &self,
+        pool: &str,
+        since: i64,
+        add: impl Fn(Vec<Revocation>),
+    ) -> Result<(), StoreError> {
         let mut start = None;
         loop {
             let request = self
@@ -64,15 +65,10 @@ impl Store {
                 .set_exclusive_start_key(start);
             let sent = self.send("QueryRevocations", request.send()).await;
             let page = sent.map_err(|error| classify_error("QueryRevocations", error))?;
-            for row in page.items.unwrap_or_default() {
-                revocations.push(read(row)?);
-            }
+            add(page.items.unwrap_or_default().into_iter().map(read).collect::<Result<_, _>>()?);
             start = page.last_evaluated_key;
-            if revocations.len() > MAX_ROWS {
-                return Err(StoreError::TooManyRevocations { limit: MAX_ROWS });
-            }
             if start.is_none() {
-                return Ok(revocations);
+                return Ok(());
             }
         }
     }
