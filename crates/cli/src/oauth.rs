@@ -135,7 +135,7 @@ impl<'a> UserPoolClient<'a> {
         let request = oauth.exchange_code(AuthorizationCode::new(code)).set_pkce_verifier(verifier);
         self.tokens(request.request_async(self).await).map_err(|error| match &error {
             RequestTokenError::ServerResponse(response) => {
-                self.sign_in_rejected(&response.error().to_string(), description(response))
+                self.sign_in_rejected(response.error().as_ref(), description(response))
             }
             _ => self.failed(error),
         })
@@ -233,7 +233,7 @@ impl<'a> UserPoolClient<'a> {
         match error {
             RequestTokenError::Request(error) => http::unreachable(&self.name(), error),
             RequestTokenError::ServerResponse(response) => {
-                let what = rejection("the client", &response.error().to_string(), description(&response));
+                let what = rejection("the client", response.error().as_ref(), description(&response));
                 Error::new(Exit::Rejected, what, "Check the profile with `items config`.")
             }
             // The response may contain tokens, so it is not quoted.
