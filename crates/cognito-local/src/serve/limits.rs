@@ -72,7 +72,6 @@ impl AsyncWrite for Connection {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use axum::Router;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
