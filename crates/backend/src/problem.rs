@@ -1,7 +1,7 @@
 //! The body of every error response: `application/problem+json` (RFC 9457).
 //!
 //! A handler returns a [`Problem`]; converting it to a response only stores it there. The outermost layer, which knows the
-//! request ID, writes the body and logs the cause once (see [`crate::observe`]).
+//! request ID, writes the body and logs the cause once.
 
 use std::{error::Error, sync::Arc};
 
@@ -157,7 +157,7 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, MISTAKE).cause(cause)
     }
 
-    /// 500 for a panic. Its text may contain a caller's data and is not kept; [`crate::logging`] logs where it happened.
+    /// 500 for a panic. Its text may contain a caller's data and is not kept; the log has its location.
     pub fn panicked() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, MISTAKE)
     }
