@@ -29,5 +29,5 @@ pub use config::{
 pub use keys::{rotate_keys, withdraw_old_keys};
 pub use password::PasswordError;
 pub use pool::{ClientSummary, DemoUser, LocalPool, OpenError};
-pub use serve::{bind_loopback, serve};
+pub use serve::{bind_loopback, serve, serve_on_any_address};
 pub use store::StoreError;

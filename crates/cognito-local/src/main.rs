@@ -1,22 +1,36 @@
 //! The program `cognito-local`.
 
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{error::Error, io};
 
 use clap::{Parser, Subcommand};
-use cognito_local::{LocalPool, PoolConfig, bind_loopback, rotate_keys, serve, withdraw_old_keys};
+use cognito_local::{
+    LocalPool, PoolConfig, bind_loopback, rotate_keys, serve_on_any_address, withdraw_old_keys,
+};
 use secrecy::ExposeSecret as _;
+use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
+use url::Url;
 
 /// A local user pool with the endpoints of Amazon Cognito
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// The port to listen on, at 127.0.0.1 and ::1
+    /// The port to listen on
     #[arg(long, default_value_t = 9229)]
     port: u16,
+    /// The address to listen on [default: 127.0.0.1 and ::1]
+    ///
+    /// Whoever can reach another address can read the mailbox: use one only in a container, and publish its port on
+    /// 127.0.0.1.
+    #[arg(long, value_name = "ADDRESS")]
+    bind: Option<IpAddr>,
+    /// Where clients reach this pool, which names the issuer [default: http://localhost:<port>]
+    #[arg(long, value_name = "URL")]
+    public_url: Option<Url>,
     /// The configuration of the pool, a TOML file [default: the demo pool]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -74,17 +88,27 @@ async fn serve_pool(arguments: &Arguments, file: Option<&PathBuf>) -> Result<(),
         Some(path) => read_config(path)?,
         None => PoolConfig::demo(arguments.api_port),
     };
-    let listeners = bind_loopback(arguments.port).await.map_err(|error| {
+    let listeners = listen(arguments).await.map_err(|error| {
         format!("cannot listen on port {}: {error}. Choose another one with --port.", arguments.port)
     })?;
     let port =
         listeners.first().map_or(Ok(arguments.port), |l| l.local_addr().map(|address| address.port()))?;
-    let url = format!("http://localhost:{port}").parse()?;
+    let url = match &arguments.public_url {
+        Some(url) => url.clone(),
+        None => format!("http://localhost:{port}").parse()?,
+    };
     let pool = LocalPool::open(file.map(PathBuf::as_path), url, config).await?;
     let stop = stop_signal()?;
     say(&description(&pool))?;
-    serve(pool, listeners, stop).await?;
+    serve_on_any_address(pool, listeners, stop).await;
     Ok(())
+}
+
+async fn listen(arguments: &Arguments) -> io::Result<Vec<TcpListener>> {
+    match arguments.bind {
+        None => bind_loopback(arguments.port).await,
+        Some(address) => Ok(vec![TcpListener::bind((address, arguments.port)).await?]),
+    }
 }
 
 fn read_config(path: &Path) -> Result<PoolConfig, Box<dyn Error>> {

@@ -45,6 +45,18 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     listeners.iter().try_for_each(require_loopback)?;
+    serve_on_any_address(pool, listeners, shutdown).await;
+    Ok(())
+}
+
+/// Like [`serve`], on any address: for a container, whose own loopback address nobody else can reach.
+///
+/// Whoever can reach `listeners` can read the mailbox of the pool. Publish the container's port on `127.0.0.1` only.
+pub async fn serve_on_any_address(
+    pool: LocalPool,
+    listeners: Vec<TcpListener>,
+    shutdown: impl Future<Output = ()>,
+) {
     let (stop, stopping) = watch::channel(());
     let mut servers = JoinSet::new();
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -59,7 +71,6 @@ pub async fn serve(
     drop(stop);
     // Requests that take longer are cut off when the runtime ends.
     drop(tokio::time::timeout(SHUTDOWN_GRACE, servers.join_all()).await);
-    Ok(())
 }
 
 fn require_loopback(listener: &TcpListener) -> io::Result<()> {

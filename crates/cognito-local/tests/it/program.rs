@@ -21,9 +21,13 @@ struct Program {
 
 impl Program {
     async fn start(arguments: &[&str], folder: &Path) -> Self {
+        Self::start_on_port(0, arguments, folder).await
+    }
+
+    async fn start_on_port(port: u16, arguments: &[&str], folder: &Path) -> Self {
         let mut process = Command::new(PROGRAM)
             .args(arguments)
-            .args(["--port", "0", "--data-dir"])
+            .args(["--port", &port.to_string(), "--data-dir"])
             .arg(folder)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -81,6 +85,21 @@ async fn it_answers_at_the_ipv6_address_too_where_there_is_one() {
         let home = reqwest::get(format!("http://[::1]:{port}/")).await.unwrap();
         assert_eq!(home.status(), 200);
     }
+}
+
+#[tokio::test]
+async fn in_a_container_it_listens_on_the_given_address_under_its_public_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://cognito.localhost:{}", free.port());
+    let program =
+        Program::start_on_port(free.port(), &["--bind", "0.0.0.0", "--public-url", &url], folder.path())
+            .await;
+    assert_eq!(program.origin, url);
+    let client = reqwest::Client::builder().resolve("cognito.localhost", free).build().unwrap();
+    let discovery = client.get(format!("{url}/us-east-1_LocalPool/.well-known/openid-configuration"));
+    let document: serde_json::Value = discovery.send().await.unwrap().json().await.unwrap();
+    assert_eq!(document["issuer"], format!("{url}/us-east-1_LocalPool"));
 }
 
 #[tokio::test]
