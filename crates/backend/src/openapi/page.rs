@@ -5,7 +5,8 @@ use axum::{
     Router,
     extract::Request,
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse, Response},
+    routing::get,
 };
 use http::{HeaderValue, header};
 use url::Url;
@@ -38,10 +39,16 @@ pub(crate) fn documentation(document: OpenApi, config: &Config) -> Router<App> {
     }
     let policy = content_security_policy(config.cognito.domain.as_ref());
     let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
-    Router::from(page).layer(middleware::from_fn(move |request: Request, next: Next| {
+    let page = Router::from(page).route("/docs/index.css", get(stylesheet));
+    page.layer(middleware::from_fn(move |request: Request, next: Next| {
         let policy = policy.clone();
         async move { protect(next.run(request).await, policy) }
     }))
+}
+
+/// Replaces Swagger UI's own `index.css`, the page's second style sheet.
+async fn stylesheet() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/css")], include_str!("page.css"))
 }
 
 fn protect(mut response: Response, policy: HeaderValue) -> Response {

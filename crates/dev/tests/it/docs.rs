@@ -37,7 +37,7 @@ async fn take_screenshot(browser: &Browser) {
 
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver; .ci/run installs them and runs this"]
-async fn one_signs_in_on_the_page_and_tries_the_api() {
+async fn a_user_signs_in_on_the_docs_page_and_creates_an_item() {
     let folder = tempfile::tempdir().unwrap();
     let stack = Stack::start(folder.path(), free_ports());
     let browser = Browser::open(Look { window_size: (1200, 1600), ..Look::DESKTOP }).await;
@@ -45,6 +45,10 @@ async fn one_signs_in_on_the_page_and_tries_the_api() {
     let page = browser.window().await.unwrap();
 
     click(&browser, ".auth-wrapper .btn.authorize").await;
+    let client_id = browser.element("#client_id_authorizationCode").await;
+    let secret = browser.element("#client_secret_authorizationCode").await;
+    assert!(client_id.is_displayed().await.unwrap());
+    assert!(!secret.is_displayed().await.unwrap(), "a public client has no secret");
     click(&browser, ".modal-ux .auth-container .btn.authorize").await;
     browser.switch_to_window(other_window(&browser, &page).await).await.unwrap();
     browser.element("input[name=username]").await.send_keys("alice").await.unwrap();
