@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_is_understood() {
+    fn forwarded_header_of_rfc_7239_is_parsed() {
         let one = [("forwarded", "for=unknown, For=\"[2001:db8::7]:4711\";proto=https;by=10.0.0.1")];
         assert_eq!(found(&one, 1), "2001:db8::7");
         assert_eq!(found(&one, 2), "10.0.0.1");
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn contradicting_headers_are_not_believed() {
+    fn contradictory_forwarding_headers_are_ignored() {
         let both = [("forwarded", "for=198.51.100.1"), ("x-forwarded-for", "192.0.2.1")];
         assert_eq!(found(&both, 1), "10.0.0.1");
         assert_eq!(

@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn three_variables_are_enough() {
+    fn three_variables_are_sufficient() {
         let config = read(&[]).unwrap();
         assert_eq!(config.cognito.app_client_ids, ["web", "cli"]);
         assert_eq!(config.resource(), "http://127.0.0.1:8000");

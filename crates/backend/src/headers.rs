@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_become_versions() {
+    fn entity_tags_are_parsed_into_versions() {
         assert_eq!(if_match("*").unwrap(), IfMatch::Any);
         assert_eq!(if_match(r#""3""#).unwrap(), IfMatch::Versions(vec![3]));
         assert_eq!(if_match(r#""3", "5""#).unwrap(), IfMatch::Versions(vec![3, 5]));
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tag_is_refused() {
+    fn malformed_entity_tag_is_rejected() {
         assert_eq!(if_match(r#""a,b" , "3""#).unwrap(), IfMatch::Versions(vec![0, 3]));
         for value in ["3", "\"3", "3\"", "\"a\"b\"", "", "\"3\",", "\"3\" \"4\"", &["\"1\""; 21].join(",")] {
             assert!(if_match(value).is_err(), "{value}");

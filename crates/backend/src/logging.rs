@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_logged_without_what_it_holds() {
+    fn panic_is_logged_without_its_values() {
         let log = |filter: &str| {
             let mut child = Command::new(std::env::current_exe().unwrap());
             let arguments = ["--exact", "logging::tests::panics", "--ignored", "--nocapture"];

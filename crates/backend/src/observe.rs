@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_harmless_request_id_is_taken_over() {
+    fn only_a_safe_request_id_is_accepted() {
         assert_eq!(request_id(&headers("x-request-id", "abc-1.2_3")), "abc-1.2_3");
         for id in ["", "a b", "a\"b", "é", &"x".repeat(129)] {
             assert_ne!(request_id(&headers("x-request-id", id)), id);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_traceparent_names_its_trace() {
+    fn trace_id_is_taken_from_traceparent() {
         let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
         let valid = headers("traceparent", &format!("00-{trace}-00f067aa0ba902b7-01"));
         assert_eq!(trace_id(&valid), Some(trace));
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_are_told_apart_and_not_named() {
+    fn callers_are_distinguished_in_the_log_without_their_names() {
         let observer = Observer::new(Metrics::default(), Some(b"key"));
         let (alice, bob) = (Owner::user("p", "alice"), Owner::user("p", "bob"));
         assert_eq!(observer.caller_hash(&alice), observer.caller_hash(&alice));

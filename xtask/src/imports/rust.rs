@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_submodule_may_use_its_parent() {
+    fn submodule_can_use_its_parent() {
         let found = arrows_of(&[
             ("lib.rs", "mod a; pub struct L;"),
             ("a.rs", "mod b; use b::B; pub struct A;"),
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn test_code_is_exempt() {
+    fn test_code_is_ignored() {
         let found = arrows_of(&[
             ("lib.rs", "mod a; mod b;"),
             ("a.rs", "pub struct A; #[cfg(test)] mod tests { use crate::b::B; }"),

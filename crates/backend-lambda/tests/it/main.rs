@@ -60,7 +60,7 @@ async fn two_authorization_headers_are_refused_as_api_gateway_joins_them() {
 }
 
 #[tokio::test]
-async fn a_query_reaches_the_handler() {
+async fn query_reaches_the_handler() {
     let function = Function::start().await;
     let token = function.pool.user("alice").scope("items/read").access_token();
     let mut event = event_of(&token, "GET", "/items");
@@ -71,7 +71,7 @@ async fn a_query_reaches_the_handler() {
 }
 
 #[tokio::test]
-async fn a_mistake_in_the_configuration_ends_the_start() {
+async fn invalid_configuration_stops_the_start() {
     let output = Command::new(env!("CARGO_BIN_EXE_backend-lambda")).env_clear().output().await.unwrap();
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
@@ -81,7 +81,7 @@ async fn a_mistake_in_the_configuration_ends_the_start() {
 }
 
 #[tokio::test]
-async fn keys_that_cannot_be_fetched_do_not_end_the_start() {
+async fn server_starts_although_keys_cannot_be_fetched() {
     let function = Function::start_without_keys().await;
     assert_eq!(function.invoke(event("GET", "/health/live", &[])).await["statusCode"], 200);
     let token = function.pool.user("alice").access_token();

@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_name_is_no_path() {
+    fn file_name_cannot_be_a_path() {
         for name in ["", ".", "..", "a/b", "a\\b", "a\0", "a\nb", &"x".repeat(256)] {
             assert!(Filename::new(name).is_err(), "{name:?}");
         }
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disposition_cannot_be_broken_out_of() {
+    fn file_name_cannot_inject_into_content_disposition() {
         let name = Filename::new("a\"; filename=\"évil%.exe").unwrap();
         assert_eq!(
             name.content_disposition(),

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_patch_tells_null_from_absent() {
+    fn patch_distinguishes_null_from_absent() {
         let patch: ItemPatch = serde_json::from_str(r#"{"description": null}"#).unwrap();
         assert!(matches!(patch.description, Some(None)));
         assert!(patch.title.is_none());

@@ -26,7 +26,7 @@ async fn an_administrator_reads_and_removes_another_users_items() {
 }
 
 #[tokio::test]
-async fn a_plain_user_learns_what_is_missing() {
+async fn user_without_the_group_is_403_and_told_which_group() {
     let app = TestApp::start().await;
     let id = app.user("bob").create_item("bob's").await;
     let refused = app.user("alice").delete(&format!("/admin/users/bob/items/{id}")).await;

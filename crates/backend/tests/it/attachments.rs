@@ -58,7 +58,7 @@ async fn a_file_goes_to_s3_and_back_without_passing_the_server() {
 }
 
 #[tokio::test]
-async fn s3_refuses_another_size_type_or_signature() {
+async fn s3_rejects_another_size_type_or_signature() {
     let app = TestApp::start().await;
     let alice = app.user("alice");
     let item = alice.create_item("with a file").await;
@@ -93,7 +93,7 @@ async fn a_presigned_request_expires() {
 }
 
 #[tokio::test]
-async fn another_users_attachment_is_not_there() {
+async fn another_users_attachment_is_404() {
     let app = TestApp::start().await;
     let (alice, bob) = (app.user("alice"), app.user("bob"));
     let item = alice.create_item("with a file").await;
@@ -127,7 +127,7 @@ async fn removing_an_item_removes_its_files() {
 }
 
 #[tokio::test]
-async fn a_removal_that_failed_half_way_is_finished_by_trying_again() {
+async fn failed_removal_is_finished_by_a_retry() {
     let app = TestApp::start().await;
     let alice = app.user("alice");
     let item = alice.create_item("with a file").await;
@@ -151,7 +151,7 @@ async fn sub(persona: &Persona) -> String {
 }
 
 #[tokio::test]
-async fn an_item_has_room_for_so_many_and_abandoned_ones_give_theirs_back() {
+async fn attachments_per_item_are_limited_and_abandoned_uploads_free_their_place() {
     // Long enough for an upload on a machine with other work.
     let lifetime = std::time::Duration::from_secs(3);
     let app = TestApp::with(&[("ATTACHMENTS_PER_ITEM", "2"), ("PRESIGNED_URL_SECONDS", "3")]).await;
@@ -173,7 +173,7 @@ async fn an_item_has_room_for_so_many_and_abandoned_ones_give_theirs_back() {
 }
 
 #[tokio::test]
-async fn what_an_attachment_may_be_is_limited() {
+async fn attachment_size_and_type_are_limited() {
     let app = TestApp::with(&[("ATTACHMENT_MAX_BYTES", "10")]).await;
     let alice = app.user("alice");
     let path = format!("/items/{}/attachments", alice.create_item("with files").await);

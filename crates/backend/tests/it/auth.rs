@@ -34,7 +34,7 @@ async fn without_a_token_the_challenge_names_no_error() {
 }
 
 #[tokio::test]
-async fn two_credentials_or_a_header_that_cannot_be_read_are_a_bad_request() {
+async fn two_credentials_or_an_unreadable_header_are_400() {
     let app = TestApp::start().await;
     let token = app.token("alice").access_token();
     let send = |values: Vec<String>| {
@@ -65,7 +65,7 @@ async fn two_credentials_or_a_header_that_cannot_be_read_are_a_bad_request() {
 }
 
 #[tokio::test]
-async fn only_rs256_by_a_key_of_the_pool_is_believed() {
+async fn only_rs256_by_a_key_of_the_pool_is_accepted() {
     let app = TestApp::start().await;
     let alice = || app.token("alice");
     assert_eq!(me(&app, &alice().access_token()).await.status, StatusCode::OK);
@@ -112,7 +112,7 @@ async fn only_rs256_by_a_key_of_the_pool_is_believed() {
 }
 
 #[tokio::test]
-async fn headers_that_ask_for_more_are_refused() {
+async fn token_headers_with_unknown_parameters_are_401() {
     let app = TestApp::start().await;
     let alice = || app.token("alice");
     for (name, value) in [
@@ -143,7 +143,7 @@ async fn headers_that_ask_for_more_are_refused() {
 }
 
 #[tokio::test]
-async fn signatures_cannot_be_bent() {
+async fn modified_signatures_are_401() {
     let app = TestApp::start().await;
     let token = app.token("alice").access_token();
     let (signed, signature) = token.rsplit_once('.').unwrap();
@@ -177,7 +177,7 @@ async fn signatures_cannot_be_bent() {
 }
 
 #[tokio::test]
-async fn claims_of_other_issuers_clients_and_uses_are_refused() {
+async fn tokens_of_other_issuers_clients_and_uses_are_401() {
     let app = TestApp::start().await;
     let alice = || app.token("alice");
     let issuer = app.pool.issuer().to_owned();
@@ -240,7 +240,7 @@ async fn times_are_whole_numbers_in_a_sane_range() {
 }
 
 #[tokio::test]
-async fn payloads_of_two_minds_are_refused() {
+async fn payloads_that_parsers_could_read_differently_are_401() {
     let app = TestApp::start().await;
     let alice = || app.token("alice");
     let plain = alice().access_token();

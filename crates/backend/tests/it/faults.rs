@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::{Fault, TestApp};
 
 #[tokio::test]
-async fn a_write_whose_answer_is_lost_is_made_once_and_reported_as_made() {
+async fn write_is_made_once_when_its_response_is_lost() {
     let (app, proxy) = TestApp::with_faults(&[]).await;
     let alice = app.user("alice");
     let lose = || proxy.set(Fault::LoseAnswers(1));
@@ -51,7 +51,7 @@ async fn a_write_whose_answer_is_lost_is_made_once_and_reported_as_made() {
 }
 
 #[tokio::test]
-async fn a_conditional_delete_whose_answer_is_lost_is_no_conflict() {
+async fn conditional_delete_is_retried_after_a_lost_response_without_a_conflict() {
     let (app, proxy) = TestApp::with_faults(&[]).await;
     let alice = app.user("alice");
     let path = format!("/items/{}", alice.create_item("one").await);
@@ -61,7 +61,7 @@ async fn a_conditional_delete_whose_answer_is_lost_is_no_conflict() {
 }
 
 #[tokio::test]
-async fn an_outage_is_a_503_in_time_and_ends_by_itself() {
+async fn dynamodb_outage_is_503_within_the_time_limit_and_recovers() {
     let (app, proxy) = TestApp::with_faults(&[]).await;
     let alice = app.user("alice");
     let path = format!("/items/{}", alice.create_item("one").await);
@@ -80,7 +80,7 @@ async fn an_outage_is_a_503_in_time_and_ends_by_itself() {
 }
 
 #[tokio::test]
-async fn throttling_asks_to_come_back_and_other_refusals_are_ours() {
+async fn throttling_is_503_with_retry_after_and_other_errors_are_500() {
     let (app, proxy) = TestApp::with_faults(&[]).await;
     let alice = app.user("alice");
     let error =
@@ -100,7 +100,7 @@ async fn throttling_asks_to_come_back_and_other_refusals_are_ours() {
 }
 
 #[tokio::test]
-async fn a_throttled_transaction_asks_to_come_back() {
+async fn throttled_transaction_is_503_with_retry_after() {
     let (app, proxy) = TestApp::with_faults(&[]).await;
     let canceled = json!({
         "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
@@ -114,7 +114,7 @@ async fn a_throttled_transaction_asks_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_in_use_right_now_is_a_409() {
+async fn idempotency_key_of_a_running_request_is_409() {
     let (app, proxy) = TestApp::with_faults(&[]).await;
     let canceled = json!({
         "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",

@@ -3,7 +3,7 @@ use http::{Method, StatusCode};
 use crate::support::TestApp;
 
 #[tokio::test]
-async fn a_running_server_is_alive_and_ready() {
+async fn running_server_is_live_and_ready() {
     let app = TestApp::start().await;
     assert_eq!(app.anonymous().get("/health/live").await.status, StatusCode::OK);
     let ready = app.anonymous().get("/health/ready").await;
@@ -12,7 +12,7 @@ async fn a_running_server_is_alive_and_ready() {
 }
 
 #[tokio::test]
-async fn readiness_names_the_part_that_does_not_work() {
+async fn readiness_names_the_failing_part() {
     let app = TestApp::with(&[("DYNAMODB_TABLE_NAME", "another")]).await;
     let ready = app.anonymous().get("/health/ready").await;
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -24,7 +24,7 @@ async fn readiness_names_the_part_that_does_not_work() {
 }
 
 #[tokio::test]
-async fn many_who_ask_at_once_are_one_load() {
+async fn concurrent_readiness_checks_share_one_probe() {
     let app = TestApp::start().await;
     let mut asking = tokio::task::JoinSet::new();
     for _ in 0..20 {
@@ -36,7 +36,7 @@ async fn many_who_ask_at_once_are_one_load() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_a_problem() {
+async fn unknown_route_and_method_are_problems() {
     let app = TestApp::start().await;
     assert_eq!(app.anonymous().get("/nothing/here").await.status, StatusCode::NOT_FOUND);
     let wrong_method = app.anonymous().delete("/items").await;

@@ -37,7 +37,7 @@ async fn an_item_is_created_read_replaced_changed_and_removed() {
 }
 
 #[tokio::test]
-async fn another_users_item_is_not_there() {
+async fn another_users_item_is_404() {
     let app = TestApp::start().await;
     let path = format!("/items/{}", app.user("alice").create_item("mine").await);
     let bob = app.user("bob");
@@ -100,7 +100,7 @@ async fn every_route_is_one_call() {
 }
 
 #[tokio::test]
-async fn conditions_are_honoured() {
+async fn conditional_headers_are_honoured() {
     let app = TestApp::start().await;
     let alice = app.user("alice");
     let path = format!("/items/{}", alice.create_item("one").await);
@@ -225,7 +225,7 @@ async fn walk(persona: &Persona, limit: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_list_ends_where_its_items_end() {
+async fn last_page_has_no_cursor() {
     let app = TestApp::start().await;
     let alice = app.user("alice");
     assert_eq!(alice.get("/items").await.json(), json!({"items": [], "next_cursor": null}));
@@ -261,7 +261,7 @@ async fn large_items_make_shorter_pages_and_none_is_missing() {
 }
 
 #[tokio::test]
-async fn bad_bodies_are_refused_with_a_pointer_and_nothing_is_written() {
+async fn bad_body_is_rejected_with_a_pointer_and_nothing_is_written() {
     let app = TestApp::start().await;
     let alice = app.user("alice");
     for (body, pointer) in [
@@ -288,7 +288,7 @@ async fn bad_bodies_are_refused_with_a_pointer_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn what_is_no_json_is_refused() {
+async fn body_that_is_not_json_is_400() {
     let app = TestApp::start().await;
     let post = |content_type: &'static str, body: Vec<u8>| {
         let request =
@@ -312,7 +312,7 @@ async fn what_is_no_json_is_refused() {
 }
 
 #[tokio::test]
-async fn bad_queries_and_paths_are_refused() {
+async fn bad_queries_and_paths_are_rejected() {
     let app = TestApp::start().await;
     let alice = app.user("alice");
     for _ in 0..2 {
@@ -346,7 +346,7 @@ async fn bad_queries_and_paths_are_refused() {
 }
 
 #[tokio::test]
-async fn a_merge_patch_has_its_own_rules() {
+async fn merge_patch_follows_rfc_7396() {
     let app = TestApp::start().await;
     let alice = app.user("alice");
     let path = format!("/items/{}", alice.create_item("title").await);

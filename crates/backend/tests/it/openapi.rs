@@ -37,7 +37,7 @@ async fn the_committed_document_is_the_one_that_is_served() {
 }
 
 #[tokio::test]
-async fn what_is_documented_is_what_is_enforced() {
+async fn documented_security_is_enforced() {
     let demanded = demands(&TestApp::start().await).await;
     assert_eq!(demanded, BTreeSet::from(["items/read", "items/write", "admins"].map(str::to_owned)));
 }

@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use crate::support::{Fault, TestApp};
 
 #[tokio::test]
-async fn a_caller_has_so_many_requests_a_minute() {
+async fn requests_beyond_the_rate_limit_are_429_with_retry_after() {
     let app = TestApp::with(&[("RATE_LIMIT_PER_MINUTE", "2")]).await;
     let (alice, bob) = (app.user("alice"), app.user("bob"));
     let first = alice.get("/users/me").await;
@@ -25,7 +25,7 @@ async fn a_caller_has_so_many_requests_a_minute() {
 }
 
 #[tokio::test]
-async fn beyond_so_many_requests_at_once_the_rest_come_back_later() {
+async fn requests_beyond_the_concurrency_limit_are_503_with_retry_after() {
     let (app, proxy) = TestApp::with_faults(&[("MAX_CONCURRENT_REQUESTS", "1")]).await;
     proxy.set(Fault::Hang);
     let alice = app.user("alice");
@@ -45,7 +45,7 @@ async fn beyond_so_many_requests_at_once_the_rest_come_back_later() {
 }
 
 #[tokio::test]
-async fn a_request_may_take_so_long() {
+async fn slow_request_is_503_after_the_time_limit() {
     let (app, proxy) = TestApp::with_faults(&[("REQUEST_TIMEOUT_SECONDS", "1")]).await;
     proxy.set(Fault::Hang);
     let answer = app.user("alice").get("/items").await;
@@ -54,7 +54,7 @@ async fn a_request_may_take_so_long() {
 }
 
 #[tokio::test]
-async fn who_hangs_up_is_counted_and_their_removal_is_finished() {
+async fn removal_is_finished_when_the_client_disconnects() {
     let (app, proxy) = TestApp::with_faults(&[]).await;
     let alice = app.user("alice");
     let path = format!("/items/{}", alice.create_item("one").await);
@@ -108,7 +108,7 @@ async fn without_configured_origins_no_page_may_call() {
 }
 
 #[tokio::test]
-async fn a_panic_is_a_500_that_says_nothing_and_the_server_lives() {
+async fn panic_is_a_500_without_details_and_the_server_continues() {
     async fn panic() {
         panic!("a secret")
     }
@@ -123,7 +123,7 @@ async fn a_panic_is_a_500_that_says_nothing_and_the_server_lives() {
 }
 
 #[tokio::test]
-async fn a_request_keeps_its_id() {
+async fn request_id_is_kept() {
     let app = TestApp::start().await;
     let answer = app.anonymous().send(Method::GET, "/health/live", &[("x-request-id", "abc-1")], None).await;
     assert_eq!(answer.header("x-request-id"), "abc-1");

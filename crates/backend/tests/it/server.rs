@@ -46,7 +46,7 @@ fn a_configuration_can_be_checked() {
 }
 
 #[tokio::test]
-async fn a_container_can_ask_for_its_health() {
+async fn healthcheck_command_reports_the_health_of_the_server() {
     let server = Server::start(&[]).await;
     let address = server.url.trim_start_matches("http://").to_owned();
     let check = |address: String| {
@@ -210,7 +210,7 @@ fn server_pool_id() -> String {
 }
 
 #[tokio::test]
-async fn prometheus_reads_what_happened() {
+async fn metrics_count_requests() {
     let address = free_address();
     let server = Server::start(&[("METRICS_ADDRESS", &address)]).await;
     let client = Client::new();

@@ -18,7 +18,7 @@ async fn the_current_user_comes_from_the_token_alone() {
 }
 
 #[tokio::test]
-async fn a_machine_is_told_from_a_user() {
+async fn machine_client_is_distinguished_from_a_user() {
     let app = TestApp::start().await;
     let machine = app.bearer(&app.pool.machine().scope("items/write").access_token());
     let caller = machine.get("/users/me").await.json();
@@ -50,7 +50,7 @@ async fn a_profile_is_set_read_and_removed() {
 }
 
 #[tokio::test]
-async fn a_profile_has_limits() {
+async fn profile_fields_are_limited() {
     let app = TestApp::start().await;
     let alice = app.user("alice");
     for (body, pointer) in [

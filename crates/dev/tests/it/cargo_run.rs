@@ -83,7 +83,7 @@ fn claims(token: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_newcomer_signs_in_and_keeps_items_over_a_kill() {
+async fn new_user_signs_in_and_items_survive_kill_9() {
     let folder = tempfile::tempdir().unwrap();
     let ports = free_ports();
     let mut stack = Stack::start(folder.path(), ports);
@@ -150,7 +150,7 @@ async fn ctrl_c_stops_everything_within_a_second() {
 }
 
 #[test]
-fn a_busy_port_is_one_error_that_names_the_flag() {
+fn busy_port_error_names_the_flag() {
     let folder = tempfile::tempdir().unwrap();
     let busy = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let busy = busy.local_addr().unwrap().port().to_string();
