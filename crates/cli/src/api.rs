@@ -15,7 +15,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub(crate) use self::models::{
-    Attachment, Download, Item, ItemPage, NewAttachment, NewItem, NewUserProfile, Upload, UserProfile,
+    Attachment, Item, ItemPage, NewAttachment, NewItem, NewUserProfile, PresignedRequest, Upload, UserProfile,
 };
 use self::problem::Problem;
 use crate::{
@@ -134,9 +134,10 @@ impl<'a> Api<'a> {
         self.read(call.with(|request| request.json(new))).await
     }
 
-    pub(crate) async fn download(&self, item: Uuid, id: Uuid) -> Result<Download, ApiError> {
+    pub(crate) async fn download(&self, item: Uuid, id: Uuid) -> Result<PresignedRequest, ApiError> {
         let path = ["items", &item.to_string(), "attachments", &id.to_string()];
-        self.read(self.repeatable(Method::GET, &path)?).await
+        let attachment: models::Download = self.read(self.repeatable(Method::GET, &path)?).await?;
+        Ok(attachment.download)
     }
 
     pub(crate) async fn delete_attachment(&self, item: Uuid, id: Uuid) -> Result<(), ApiError> {

@@ -58,11 +58,9 @@ pub(crate) struct Upload {
     pub(crate) upload: PresignedRequest,
 }
 
-/// An attachment, and where to download its bytes.
+/// Where to download an attachment.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Download {
-    #[serde(flatten)]
-    pub(crate) attachment: Attachment,
     pub(crate) download: PresignedRequest,
 }
 

@@ -1,11 +1,12 @@
 //! `attach`, `detach`, `download`.
 
 use std::{
-    collections::HashSet,
+    io::{self, Seek as _},
     path::{Path, PathBuf},
 };
 
 use serde_json::json;
+use tempfile::NamedTempFile;
 use uuid::Uuid;
 
 use super::context::Context;
@@ -14,7 +15,7 @@ use crate::{
     arguments::{Attach, Download},
     error::Error,
     output::{self, Format, dim, plain},
-    transfer::{self, Target},
+    transfer,
 };
 
 impl Context<'_> {
@@ -59,23 +60,53 @@ impl Context<'_> {
         if chosen.is_empty() {
             return Err(Error::usage("the item has no attachments", "Add one with `items attach`."));
         }
-        let targets = targets(&chosen, options)?;
+        if options.output == Path::new("-") {
+            return match chosen[..] {
+                [attachment] => self.download_to_stdout(options.id, attachment).await,
+                _ => Err(Error::usage("only one attachment can go to standard output", "Name it.")),
+            };
+        }
+        let paths = paths(&chosen, options)?;
         let mut downloaded = Vec::new();
         let mut outcome = Ok(());
-        for (attachment, target) in chosen.into_iter().zip(targets) {
-            if let Err(error) = transfer::download(&self.api, options.id, attachment.id, &target).await {
-                outcome = Err(error);
+        for (attachment, path) in chosen.into_iter().zip(&paths) {
+            outcome = self.download_to_file(options.id, attachment, path, options.force).await;
+            if outcome.is_err() {
                 break;
             }
-            if let Target::File { path, .. } = &target {
-                self.print_downloaded(attachment, path)?;
-                downloaded.push(json!({ "attachment": attachment, "path": path }));
-            }
+            self.print_downloaded(attachment, path)?;
+            downloaded.push(json!({ "attachment": attachment, "path": path }));
         }
-        if self.format == Format::Json && options.output != Path::new("-") {
+        if self.format == Format::Json {
             output::json(&downloaded)?;
         }
         outcome
+    }
+
+    /// Prints nothing until the download is complete and verified, so that a pipe never gets half of it.
+    async fn download_to_stdout(&self, item: Uuid, attachment: &Attachment) -> Result<(), Error> {
+        let mut file = tempfile::tempfile().map_err(Error::io("cannot create a temporary file"))?;
+        transfer::download(&self.api, item, attachment, &file).await?;
+        let copied = file.rewind().and_then(|()| io::copy(&mut file, &mut io::stdout()));
+        copied.map(drop).map_err(Error::io("cannot write to standard output"))
+    }
+
+    /// Downloads to a temporary file beside the path, which gets its name when it is complete and verified.
+    async fn download_to_file(
+        &self,
+        item: Uuid,
+        attachment: &Attachment,
+        path: &Path,
+        replace: bool,
+    ) -> Result<(), Error> {
+        let cannot_write = || Error::io(format!("cannot write {}", path.display()));
+        let partial = create_partial(path).map_err(cannot_write())?;
+        transfer::download(&self.api, item, attachment, partial.as_file()).await?;
+        let persisted = if replace { partial.persist(path) } else { partial.persist_noclobber(path) };
+        persisted.map(drop).map_err(|error| match error.error.kind() {
+            io::ErrorKind::AlreadyExists => already_exists(path),
+            _ => cannot_write()(error.error),
+        })
     }
 
     fn print_attached(&self, attachment: &Attachment) -> Result<(), Error> {
@@ -115,103 +146,69 @@ fn select<'a>(attachments: &'a [Attachment], wanted: &str) -> Result<&'a Attachm
     }
 }
 
-/// Returns where each attachment goes. All are known before the first byte moves, so that a mistake costs no time.
-fn targets(chosen: &[&Attachment], options: &Download) -> Result<Vec<Target>, Error> {
-    let (output, replace) = (&options.output, options.force);
-    if output == Path::new("-") {
-        return match chosen {
-            [_] => Ok(vec![Target::StandardOutput]),
-            _ => Err(Error::usage("only one attachment can go to standard output", "Name it.")),
-        };
-    }
+/// Returns the path for each attachment. All are checked before the first download.
+fn paths(chosen: &[&Attachment], options: &Download) -> Result<Vec<PathBuf>, Error> {
+    let output = &options.output;
     if !output.is_dir() {
         return match chosen {
-            [_] => Ok(vec![Target::File { path: output.clone(), replace }]),
+            [_] => Ok(vec![output.clone()]),
             _ => Err(Error::usage(
                 format!("{} is not a folder", output.display()),
                 "Create it, or name one attachment.",
             )),
         };
     }
-    let mut taken = HashSet::new();
-    chosen
-        .iter()
-        .map(|attachment| {
-            let path = output.join(safe_name(attachment)?);
-            if !replace && path.symlink_metadata().is_ok() {
-                return Err(Error::usage(
-                    format!("{} already exists", path.display()),
-                    "Use --force or --output.",
-                ));
-            }
-            if !taken.insert(path.clone()) {
-                let name = plain(&attachment.filename);
-                return Err(Error::usage(
-                    format!("several attachments are called {name}"),
-                    "Download them one by one.",
-                ));
-            }
-            Ok(Target::File { path, replace })
-        })
-        .collect()
+    let mut paths = Vec::new();
+    for attachment in chosen {
+        let path = output.join(safe_name(&attachment.filename)?);
+        if !options.force && path.symlink_metadata().is_ok() {
+            return Err(already_exists(&path));
+        }
+        if paths.contains(&path) {
+            let what = format!("several attachments are called {}", plain(&attachment.filename));
+            return Err(Error::usage(what, "Download them one by one."));
+        }
+        paths.push(path);
+    }
+    Ok(paths)
 }
 
-/// Returns the attachment's name if it can only be the name of a file in the folder.
-fn safe_name(attachment: &Attachment) -> Result<PathBuf, Error> {
-    let path = PathBuf::from(&attachment.filename);
-    let is_plain =
-        path.file_name() == Some(path.as_os_str()) && plain(&attachment.filename) == attachment.filename;
-    if is_plain && !attachment.filename.contains(['/', '\\', ':']) {
+fn already_exists(path: &Path) -> Error {
+    let hint = "Use --force to replace it, or --output for another place.";
+    Error::usage(format!("{} already exists", path.display()), hint)
+}
+
+/// Creates a file that is removed unless it is persisted.
+fn create_partial(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".items-").suffix(".part");
+    // As for any new file, the umask decides on the permissions.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder.unwrap_or(Path::new(".")))
+}
+
+/// Returns the name if it can only be the name of a file in the folder.
+fn safe_name(filename: &str) -> Result<&Path, Error> {
+    let path = Path::new(filename);
+    let is_plain = path.file_name() == Some(path.as_os_str()) && plain(filename) == filename;
+    if is_plain && !filename.contains(['/', '\\', ':']) {
         return Ok(path);
     }
-    let name = plain(&attachment.filename);
-    Err(Error::usage(format!("`{name}` is not a file name here"), "Choose one with --output."))
+    let what = format!("`{}` is not a file name here", plain(filename));
+    Err(Error::usage(what, "Choose one with --output."))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn attachment(filename: &str) -> Attachment {
-        Attachment {
-            id: Uuid::new_v4(),
-            filename: filename.into(),
-            content_type: "text/plain".into(),
-            size: 0,
-            created_at: String::new(),
-        }
-    }
-
-    fn options(output: &Path) -> Download {
-        Download { id: Uuid::nil(), attachments: Vec::new(), output: output.to_owned(), force: false }
-    }
-
     #[test]
     fn name_never_leads_out_of_the_folder() {
         for name in ["", ".", "..", "/etc/passwd", "../x", "a/b", "a\\b", "c:x", "a\u{1b}b", "a\nb", "x/"] {
-            assert!(safe_name(&attachment(name)).is_err(), "{name:?}");
+            assert!(safe_name(name).is_err(), "{name:?}");
         }
-        assert_eq!(safe_name(&attachment("receipt of May.pdf")).unwrap(), Path::new("receipt of May.pdf"));
-    }
-
-    #[test]
-    fn attachment_is_found_by_id_or_by_a_unique_name() {
-        let all = [attachment("a"), attachment("b"), attachment("b")];
-        assert_eq!(select(&all, "a").unwrap().id, all[0].id);
-        assert_eq!(select(&all, &all[2].id.to_string()).unwrap().id, all[2].id);
-        assert!(select(&all, "b").is_err());
-        assert!(select(&all, "c").is_err());
-    }
-
-    #[test]
-    fn file_is_overwritten_only_with_force() {
-        let folder = tempfile::tempdir().unwrap();
-        let (one, other) = (attachment("a"), attachment("a"));
-        assert!(targets(&[&one], &options(folder.path())).is_ok());
-        assert!(targets(&[&one, &other], &options(folder.path())).is_err());
-        std::fs::write(folder.path().join("a"), "").unwrap();
-        assert!(targets(&[&one], &options(folder.path())).is_err());
-        assert!(targets(&[&one], &Download { force: true, ..options(folder.path()) }).is_ok());
-        assert!(targets(&[&one, &other], &options(Path::new("-"))).is_err());
+        assert_eq!(safe_name("receipt of May.pdf").unwrap(), Path::new("receipt of May.pdf"));
     }
 }

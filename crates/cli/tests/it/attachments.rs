@@ -75,17 +75,20 @@ fn an_upload_over_a_line_that_always_breaks_fails_clearly() {
 }
 
 #[test]
-fn a_download_that_is_cut_goes_on_where_it_was() {
+fn interrupted_download_starts_over_and_saves_the_whole_file() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let (id, content) = (terminal.add("x"), bytes(5 * MB));
     let file = terminal.write("a.bin", &content);
     terminal.ok(["attach", &id, file.to_str().unwrap()]);
-    // More cuts than attempts: each of them made progress.
-    stack.s3_proxy.cut([Cut::Download(MB / 2); 6]);
+    stack.s3_proxy.cut([Cut::Download(MB), Cut::Download(3 * MB)]);
     terminal.ok(["download", &id, "-o", "b.bin"]);
-    assert_eq!(stack.s3_proxy.cuts_made(), 6);
+    assert_eq!(stack.s3_proxy.cuts_made(), 2);
     assert!(fs::read(terminal.home.path().join("b.bin")).unwrap() == content);
+    stack.s3_proxy.cut([Cut::Download(2 * MB)]);
+    let run = terminal.command(["download", &id, "-o", "-"]).output().unwrap();
+    assert_eq!(stack.s3_proxy.cuts_made(), 3);
+    assert!(run.stdout == content);
 }
 
 #[test]
