@@ -128,7 +128,7 @@ fn register_verifier(registry: &mut Registry, stats: &Stats) {
     let outcomes = [
         ("accepted", stats.accepted),
         ("expired", stats.expired),
-        ("refused", stats.refused),
+        ("refused", stats.rejected),
         ("keys_unavailable", stats.keys_unavailable),
     ];
     for (outcome, count) in outcomes {

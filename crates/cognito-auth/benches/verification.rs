@@ -1,8 +1,7 @@
-//! What a verification costs, beside what it cannot cost less than and what `jsonwebtoken` takes.
+//! The duration of a verification, compared with the signature alone and with `jsonwebtoken`.
 //!
-//! All of them verify tokens of one shape, an access token with a group and two scopes. Run with
-//! `cargo bench -p cognito-auth`.
-#![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on must fail")]
+//! All benchmarks verify the same kind of access token, with a group and two scopes. Run `cargo bench -p cognito-auth`.
+#![expect(clippy::unwrap_used, reason = "a failed step must end the benchmark")]
 
 use std::pin::pin;
 use std::sync::LazyLock;
@@ -23,12 +22,12 @@ fn main() {
 
 const SAMPLES: u32 = 1_000;
 
-/// Few enough tokens that they fit into the first-level cache, where a token is that was just read from a socket.
+/// The tokens of a sample fit into the first-level cache, like a token that was just read from a socket.
 const SAMPLE_SIZE: u32 = 8;
 
 static POOL: LazyLock<TestPool> = LazyLock::new(TestPool::new);
 
-/// As many tokens as the cache holds, each of a user of its own.
+/// As many tokens as the cache holds, each of another user.
 static LIVE_TOKENS: LazyLock<Vec<String>> =
     LazyLock::new(|| (0..10_000).map(|number| token(&format!("user-{number:05}"))).collect());
 
@@ -36,21 +35,21 @@ fn token(username: &str) -> String {
     POOL.user(username).in_group("admins").scope("items/read items/write").access_token()
 }
 
-/// The keys are at hand, so that the future is ready at once.
+/// Verifies a token without a runtime: with fixed keys the future is ready at once.
 fn verify(verifier: &Verifier, raw: &str) -> AccessToken {
     match pin!(verifier.verify_access(raw)).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(verified) => verified.unwrap(),
-        Poll::Pending => unreachable!("offline keys are waited for"),
+        Poll::Pending => unreachable!("fixed keys are never waited for"),
     }
 }
 
-/// A copy of each live token in turn. The stride is prime, so that neighbours in time are not neighbours in memory.
+/// Returns a copy of each live token in turn. The stride is prime, so successive tokens are not adjacent in memory.
 fn arriving_token() -> impl Fn() -> String + Sync {
     let turn = AtomicUsize::new(0);
     move || LIVE_TOKENS[turn.fetch_add(7_919, Ordering::Relaxed) % LIVE_TOKENS.len()].clone()
 }
 
-/// The signature alone, with a parsed key and decoded input: no verification can cost less.
+/// The signature alone, with a parsed key and decoded input: the lower limit of a verification.
 #[divan::bench(threads = [1, 2], sample_count = SAMPLES, sample_size = SAMPLE_SIZE)]
 fn a_bare_aws_lc_rs_verify_sig(bencher: Bencher<'_, '_>) {
     let key = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, POOL.access_key().public_der()).unwrap();
@@ -60,7 +59,7 @@ fn a_bare_aws_lc_rs_verify_sig(bencher: Bencher<'_, '_>) {
     bencher.bench(|| key.verify_sig(black_box(signing_input.as_bytes()), black_box(&signature)).unwrap());
 }
 
-/// Every rule, for a token that was not seen before; nothing is kept.
+/// Every rule, without a cache.
 #[divan::bench(threads = [1, 2], sample_count = SAMPLES, sample_size = SAMPLE_SIZE)]
 fn b_cold_without_cache(bencher: Bencher<'_, '_>) {
     let verifier = POOL.verifier_builder().cache_capacity(0).build().unwrap();
@@ -68,7 +67,7 @@ fn b_cold_without_cache(bencher: Bencher<'_, '_>) {
     bencher.bench(|| drop(verify(&verifier, black_box(&raw))));
 }
 
-/// The same with the cache looked into and filled: each token has fallen out of it when its turn comes again.
+/// The same with a full cache: each token was evicted before its turn comes again.
 #[divan::bench(threads = [1, 2], sample_count = SAMPLES, sample_size = SAMPLE_SIZE)]
 fn c_cold_with_cache(bencher: Bencher<'_, '_>) {
     let verifier = POOL.verifier_builder().cache_capacity(LIVE_TOKENS.len() / 10).build().unwrap();
@@ -79,7 +78,7 @@ fn c_cold_with_cache(bencher: Bencher<'_, '_>) {
     );
 }
 
-/// A token that was verified before.
+/// A cached token.
 #[divan::bench(threads = [1, 2], sample_count = SAMPLES, sample_size = SAMPLE_SIZE)]
 fn d_cache_hit(bencher: Bencher<'_, '_>) {
     let verifier = POOL.verifier();
@@ -87,7 +86,7 @@ fn d_cache_hit(bencher: Bencher<'_, '_>) {
     bencher.bench(|| drop(verify(&verifier, black_box(&raw))));
 }
 
-/// Tokens that were verified before, out of 10 000 live ones that come in turn.
+/// 10,000 cached tokens in turn.
 #[divan::bench(threads = [1, 2], sample_count = SAMPLES, sample_size = SAMPLE_SIZE)]
 fn e_cache_hit_among_10_000(bencher: Bencher<'_, '_>) {
     let verifier = POOL.verifier_builder().cache_capacity(LIVE_TOKENS.len() * 2).build().unwrap();
@@ -96,15 +95,15 @@ fn e_cache_hit_among_10_000(bencher: Bencher<'_, '_>) {
     bencher.with_inputs(arriving_token()).bench_refs(|raw| drop(verify(&verifier, raw)));
 }
 
-/// `jsonwebtoken` with its aws-lc-rs backend, a key parsed before, and the checks that it can do or that are easily
-/// done with its claims: algorithm, `iss`, `exp`, `nbf`, `token_use` and `client_id`.
+/// `jsonwebtoken` with its aws-lc-rs backend, a parsed key, and the checks that it offers or that are simple with its
+/// claims: algorithm, `iss`, `exp`, `nbf`, `token_use` and `client_id`.
 #[divan::bench(threads = [1, 2], sample_count = SAMPLES, sample_size = SAMPLE_SIZE)]
 fn f_jsonwebtoken(bencher: Bencher<'_, '_>) {
     use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 
-    /// What an [`AccessToken`] tells without looking further.
+    /// The claims that an [`AccessToken`] has accessors for.
     #[derive(Deserialize)]
-    #[expect(dead_code, reason = "read for the sake of the comparison")]
+    #[expect(dead_code, reason = "parsed for a fair comparison")]
     struct Claims {
         sub: String,
         client_id: String,

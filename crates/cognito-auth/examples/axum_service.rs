@@ -1,11 +1,11 @@
-//! A small service: one public route, one for any caller, one for a scope, one for a group.
+//! A service with a public route, a route for any caller, one for a scope and one for a group.
 //!
 //! ```text
 //! COGNITO_USER_POOL_ID=eu-west-1_AbCdEfGhI COGNITO_APP_CLIENT_ID=1example23456789 \
 //!     cargo run -p cognito-auth --example axum_service
 //! curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:3000/me
 //! ```
-#![expect(clippy::print_stdout, reason = "a program that talks to its user")]
+#![expect(clippy::print_stdout, reason = "the output of a program")]
 
 use std::env;
 use std::error::Error;
@@ -24,9 +24,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         pool = pool.with_issuer(&issuer)?;
     }
     let verifier = Verifier::builder(pool).client_ids([env::var("COGNITO_APP_CLIENT_ID")?]).build()?;
-    // Without this the first caller would wait for the keys.
+    // Otherwise the first caller waits for the keys.
     if let Err(error) = verifier.ready().await {
-        println!("{error}; callers get 503 until then");
+        println!("{error}; until then the response is 503");
     }
 
     let app = Router::new()
@@ -48,7 +48,7 @@ async fn me(caller: Caller) -> String {
     match caller.principal() {
         Principal::User { username, groups, .. } => format!("user {username}, in groups {groups:?}"),
         Principal::Machine { client_id } => format!("app client {client_id}"),
-        _ => "somebody else".to_owned(),
+        _ => "unknown".to_owned(),
     }
 }
 

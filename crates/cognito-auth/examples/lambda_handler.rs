@@ -6,7 +6,7 @@
 //! echo '{"headers": {"authorization": "Bearer …"}}' | COGNITO_USER_POOL_ID=eu-west-1_AbCdEfGhI \
 //!     COGNITO_APP_CLIENT_ID=1example23456789 cargo run -p cognito-auth --example lambda_handler
 //! ```
-#![expect(clippy::print_stdout, reason = "the answer of the function")]
+#![expect(clippy::print_stdout, reason = "the response of the function")]
 
 use std::collections::HashMap;
 use std::env;
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 scope!(ItemsRead = "items/read");
 
-/// What is needed of an event of an HTTP API (payload format 2.0).
+/// The needed part of an event of an HTTP API (payload format 2.0).
 #[derive(Deserialize)]
 struct Event {
     headers: HashMap<String, String>,
@@ -27,7 +27,7 @@ struct Event {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // Built once for each instance of the function, outside the handler, so that keys and cache outlive a request.
+    // Built once per instance of the function, outside the handler, so that requests share keys and cache.
     let pool = UserPool::new(&env::var("COGNITO_USER_POOL_ID")?)?;
     let verifier = Verifier::builder(pool).client_ids([env::var("COGNITO_APP_CLIENT_ID")?]).build()?;
     let server = ResourceServer::new(verifier);
@@ -41,7 +41,7 @@ async fn handle(server: &ResourceServer, event: Event) -> Result<Value, http::Er
     let headers = HeaderMap::try_from(&event.headers)?;
     Ok(match items(server, &headers).await {
         Ok(body) => json!({ "statusCode": 200, "body": body }),
-        Err(rejection) => refusal(&rejection),
+        Err(rejection) => rejected(&rejection),
     })
 }
 
@@ -51,7 +51,7 @@ async fn items(server: &ResourceServer, headers: &HeaderMap) -> Result<String, A
     Ok(format!("items of {}", token.sub()))
 }
 
-fn refusal(rejection: &AuthRejection) -> Value {
+fn rejected(rejection: &AuthRejection) -> Value {
     let headers = rejection.headers();
     let headers: HashMap<_, _> =
         headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();

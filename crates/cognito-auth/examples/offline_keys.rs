@@ -1,10 +1,10 @@
-//! Verifies one token with keys from a file, without any network.
+//! Verifies one token with keys from a file, without a network.
 //!
 //! ```text
 //! curl -O https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI/.well-known/jwks.json
 //! cargo run -p cognito-auth --example offline_keys -- eu-west-1_AbCdEfGhI jwks.json < token.txt
 //! ```
-#![expect(clippy::print_stdout, reason = "a program that talks to its user")]
+#![expect(clippy::print_stdout, reason = "the output of a program")]
 
 use std::error::Error;
 use std::{env, fs, io};
@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: offline_keys <user pool id> <key set file> < <file with a token>".into());
     };
     let pool = UserPool::new(pool_id)?.with_jwks_json(&fs::read_to_string(jwks)?)?;
-    // An inspection tool may look at the tokens of any app client; a server must name its own.
+    // A tool for inspection may accept the tokens of any app client; a server must name its own.
     let verifier = Verifier::builder(pool).any_client().build()?;
 
     let token = verifier.verify_access(io::read_to_string(io::stdin())?.trim()).await?;

@@ -1,10 +1,10 @@
-//! A service for customers and for staff, who sign in at user pools of their own.
+//! A service for customers and staff, who sign in at different user pools.
 //!
 //! ```text
 //! CUSTOMER_POOL_ID=eu-west-1_Customers CUSTOMER_CLIENT_ID=… STAFF_POOL_ID=eu-west-1_Staff STAFF_CLIENT_ID=… \
 //!     cargo run -p cognito-auth --example two_pools
 //! ```
-#![expect(clippy::print_stdout, reason = "a program that talks to its user")]
+#![expect(clippy::print_stdout, reason = "the output of a program")]
 
 use std::env;
 use std::error::Error;
@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(axum::serve(listener, app).await?)
 }
 
-/// A `sub` is unique in its pool only, so an owner is named by both.
+/// A `sub` is unique only in its pool, so an owner is identified by both.
 async fn orders(caller: Caller) -> String {
     format!("orders of {}/{}", caller.user_pool_id(), caller.sub())
 }

@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn other_schemes_carry_no_token() {
+    fn other_scheme_is_not_a_token() {
         assert_eq!(bearer_token(&headers(&[])), Ok(None));
         for value in ["Basic YTpi", "DPoP abc", "eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "Digest a=\"b\", c=\"d\""] {
             assert_eq!(bearer_token(&headers(&[value.as_bytes()])), Ok(None), "{value}");

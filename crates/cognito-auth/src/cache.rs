@@ -1,4 +1,4 @@
-//! The tokens that were verified already, by the hash of their whole text.
+//! The cache of verified tokens, by the hash of their whole text.
 
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -8,41 +8,41 @@ use quick_cache::{OptionsBuilder, Weighter};
 
 use crate::access_token::AccessToken;
 
-/// A token counts once for each of these bytes of claims, so that the memory is bounded however large tokens are.
-const BYTES_PER_PLACE: usize = 4 * 1024; // 4 KiB
+/// The cache weight of a token: one unit per 4 KiB of claims, so that large tokens do not exceed the memory.
+const BYTES_PER_UNIT: usize = 4 * 1024; // 4 KiB
 
-/// Verified access tokens. Refused tokens are never kept, so that an attacker cannot fill it.
+/// Verified access tokens. Rejected tokens are not kept, so an attacker cannot fill the cache.
 #[derive(Debug)]
 pub(crate) struct TokenCache {
-    entries: Option<Cache<TokenHash, CachedToken, Places, BuildHasherDefault<FirstBytes>>>,
+    entries: Option<Cache<TokenHash, CachedToken, Weight, BuildHasherDefault<FirstBytes>>>,
 }
 
-/// SHA-256 of a token with its signature. Not the token itself: memory then holds no bearer secrets, and two tokens
-/// share an entry only if somebody breaks SHA-256.
+/// The SHA-256 of a token with its signature. Unlike the token it is not a secret, and two tokens share one only if
+/// SHA-256 is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TokenHash([u8; SHA256_OUTPUT_LEN]);
 
-/// A verified token, and whose keys verified it.
+/// A verified token, and the key set that verified it.
 #[derive(Debug, Clone)]
 pub(crate) struct CachedToken {
     pub(crate) token: AccessToken,
-    /// The position of the pool in the verifier.
+    /// The pool's index in the verifier.
     pub(crate) pool: usize,
     /// The generation of the key set that verified the token.
     pub(crate) generation: u64,
 }
 
 impl TokenCache {
-    /// A cache of this many tokens; zero switches it off.
+    /// Creates a cache for this many tokens; zero disables it.
     pub(crate) fn new(capacity: usize) -> Self {
         let options =
             OptionsBuilder::new().estimated_items_capacity(capacity).weight_capacity(capacity as u64).build();
         let create =
-            |options| Cache::with_options(options, Places, Default::default(), DefaultLifecycle::default());
+            |options| Cache::with_options(options, Weight, Default::default(), DefaultLifecycle::default());
         Self { entries: options.ok().filter(|_| capacity > 0).map(create) }
     }
 
-    /// The hash to look a token up by; nothing if the cache is off.
+    /// Returns the key of a token in the cache, or `None` if the cache is disabled.
     pub(crate) fn hash(&self, raw: &str) -> Option<TokenHash> {
         self.entries.as_ref()?;
         digest(&SHA256, raw.as_bytes()).as_ref().try_into().ok().map(TokenHash)
@@ -70,11 +70,11 @@ impl TokenCache {
 }
 
 #[derive(Debug, Clone)]
-struct Places;
+struct Weight;
 
-impl Weighter<TokenHash, CachedToken> for Places {
+impl Weighter<TokenHash, CachedToken> for Weight {
     fn weight(&self, _: &TokenHash, cached: &CachedToken) -> u64 {
-        cached.token.payload_bytes().div_ceil(BYTES_PER_PLACE).max(1) as u64
+        cached.token.payload_bytes().div_ceil(BYTES_PER_UNIT).max(1) as u64
     }
 }
 
@@ -84,7 +84,7 @@ impl std::hash::Hash for TokenHash {
     }
 }
 
-/// SHA-256 is uniform already, so the first bytes of it are as good as a hash of it.
+/// Takes the first bytes of a SHA-256 as its hash, because they are distributed uniformly.
 #[derive(Debug, Default)]
 struct FirstBytes(u64);
 
@@ -120,20 +120,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_million_distinct_tokens_take_no_more_places_than_there_are() {
+    async fn million_distinct_tokens_do_not_exceed_the_capacity() {
         let cache = TokenCache::new(10_000);
         let token = cached(0).await;
         for number in 0..1_000_000 {
             cache.insert(hash(number), token.clone());
             assert!(cache.len() <= 10_000);
         }
-        assert!(cache.len() > 9_000, "the places are used");
+        assert!(cache.len() > 9_000, "the capacity is used");
     }
 
     #[tokio::test]
-    async fn large_tokens_take_several_places() {
+    async fn large_token_counts_as_several() {
         let cache = TokenCache::new(1_000);
-        let token = cached(40 * BYTES_PER_PLACE - 1_000).await;
+        let token = cached(40 * BYTES_PER_UNIT - 1_000).await;
         for number in 0..1_000 {
             cache.insert(hash(number), token.clone());
         }
@@ -141,12 +141,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn hashes_are_of_the_whole_text() {
+    async fn hash_depends_on_the_whole_text() {
         let cache = TokenCache::new(10);
         let text = "x".repeat(10_000);
         assert_eq!(cache.hash(&text), cache.hash(&text.clone()));
         assert_ne!(cache.hash(&text), cache.hash(&format!("{}y", &text[1..])));
         assert_ne!(cache.hash(&text), cache.hash(&text[1..]));
-        assert_eq!(TokenCache::new(0).hash(&text), None, "nothing is hashed for no cache");
+        assert_eq!(TokenCache::new(0).hash(&text), None, "a disabled cache does not hash");
     }
 }

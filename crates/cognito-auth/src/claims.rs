@@ -18,7 +18,7 @@ const MAX_LIFETIME_SECONDS: i64 = 24 * 60 * 60;
 /// 10000-01-01T00:00:00Z. Times from then on are mistakes, such as milliseconds.
 const YEAR_10000: i64 = 253_402_300_800;
 
-/// A pool as the rules need it.
+/// The part of a pool that the rules need.
 #[derive(Debug)]
 pub(crate) struct TrustedPool {
     pub(crate) id: Arc<str>,
@@ -34,7 +34,7 @@ impl TrustedPool {
 /// What a verifier accepts, besides its pools.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    /// The app clients whose tokens are accepted; nothing stands for all of them.
+    /// The app clients whose tokens are accepted; `None` for all of them.
     pub(crate) client_ids: Option<Vec<String>>,
     /// The values of `aud` that an access token may be bound to.
     pub(crate) resources: Vec<String>,
@@ -52,7 +52,7 @@ impl Rules {
     }
 }
 
-/// When a token is valid, in Unix seconds.
+/// When a token was issued, becomes valid and expires, in Unix seconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Times {
     pub(crate) issued_at: i64,
@@ -61,7 +61,7 @@ pub(crate) struct Times {
 }
 
 impl Times {
-    /// The part of the check that depends on the time of day.
+    /// Checks what depends on the time of day, which a cached token must pass again.
     pub(crate) fn check(&self, rules: &Rules, now: i64) -> Result<(), VerifyError> {
         let skew = rules.clock_skew_seconds;
         // The token must not be accepted "on or after" this time (RFC 7519, section 4.1.4).
@@ -88,7 +88,7 @@ impl Times {
     }
 }
 
-/// The claims of a token, each read only as the type that Cognito gives it.
+/// The claims of a token. Each is read as the type that Cognito gives it, without conversion.
 #[derive(Debug)]
 pub(crate) struct Claims<'a>(Object<'a>);
 
@@ -97,14 +97,14 @@ impl<'a> Claims<'a> {
         Object::parse(payload).map(Self).map_err(VerifyError::Claims)
     }
 
-    /// The pool's issuer that the token names, byte by byte. The pool is the one whose key signed the token.
+    /// Returns the issuer of this pool that the token names, byte by byte. The pool is the one whose key signed the token.
     pub(crate) fn issuer(&self, pool: &TrustedPool) -> Result<Arc<str>, VerifyError> {
         let found = self.text("iss")?;
         let issuer = pool.issuers.iter().find(|issuer| ***issuer == *found).map(Arc::clone);
         issuer.ok_or_else(|| VerifyError::Issuer { found: excerpt(&found), pool: pool.id.to_string() })
     }
 
-    /// Access tokens and ID tokens are told apart by this claim alone (RFC 8725, section 3.12).
+    /// Checks the only claim that distinguishes access tokens from ID tokens (RFC 8725, section 3.12).
     pub(crate) fn check_token_use(&self, expected: &'static str) -> Result<(), VerifyError> {
         let found = self.text("token_use")?;
         if found == expected {
@@ -113,7 +113,7 @@ impl<'a> Claims<'a> {
         Err(VerifyError::TokenUse { expected, found: excerpt(&found) })
     }
 
-    /// `exp` and `iat`, which Cognito always writes, and `nbf`, which it does not.
+    /// Reads and checks `exp` and `iat`, which every token of Cognito contains, and `nbf`, which none does.
     pub(crate) fn times(&self, rules: &Rules, now: i64) -> Result<Times, VerifyError> {
         let times = Times {
             expires_at: required("exp", self.optional_time("exp")?)?,
@@ -125,12 +125,12 @@ impl<'a> Claims<'a> {
         Ok(times)
     }
 
-    /// A confirmation claim (RFC 7800, section 3.1) asks for a proof of possession, which is not checked here.
+    /// Rejects a confirmation claim (RFC 7800, section 3.1): the proof of possession that it requires is not checked.
     pub(crate) fn check_unconstrained(&self) -> Result<(), VerifyError> {
         if self.0.member("cnf").is_some() { Err(VerifyError::SenderConstrained) } else { Ok(()) }
     }
 
-    /// The JSON text of a claim.
+    /// Returns the JSON text of a claim.
     pub(crate) fn raw(&self, claim: &str) -> Option<&'a RawValue> {
         self.0.member(claim)
     }
@@ -144,12 +144,12 @@ impl<'a> Claims<'a> {
         self.0.member(claim).map(|raw| text(raw).ok_or_else(wrong_type)).transpose()
     }
 
-    /// A claim that identifies somebody, who would share an empty value with others.
+    /// Returns a claim that identifies somebody, and that several users could share if it were empty.
     pub(crate) fn non_empty_text(&self, claim: &'static str) -> Result<Cow<'a, str>, VerifyError> {
         required(claim, self.optional_text(claim)?.filter(|text| !text.is_empty()))
     }
 
-    /// `cognito:groups`, which is absent for a user in no group.
+    /// Returns `cognito:groups`, which is absent if the user is not in a group.
     pub(crate) fn groups(&self) -> Result<Vec<String>, VerifyError> {
         Ok(self.typed("cognito:groups", "an array of strings")?.unwrap_or_default())
     }
@@ -173,7 +173,7 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// A claim of any name, for the claims that have no accessor.
+/// Returns the claim with any name, deserialized as a `T`.
 pub(crate) fn claim<T: DeserializeOwned>(payload: &[u8], name: &str) -> Result<Option<T>, ClaimError> {
     let wrong_type = || ClaimError { claim: excerpt(name) };
     let claims = Claims::parse(payload).map_err(|_| wrong_type())?;
@@ -181,11 +181,11 @@ pub(crate) fn claim<T: DeserializeOwned>(payload: &[u8], name: &str) -> Result<O
     serde_json::from_str(raw.get()).map(Some).map_err(|_| wrong_type())
 }
 
-/// A claim has another type than the one asked for.
+/// A claim cannot be deserialized as the requested type.
 ///
 /// It has no source, because the parser's message would quote the claim.
 #[derive(Debug, thiserror::Error)]
-#[error("the claim {claim} has another type than the one asked for")]
+#[error("the claim {claim} cannot be read as the requested type")]
 pub struct ClaimError {
     claim: String,
 }

@@ -1,16 +1,16 @@
-//! The time: of day for the claims of tokens, and elapsed for schedules.
+//! The time of day for the claims of tokens, and elapsed time for schedules.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Where the time comes from. Tests put a clock of their own in its place and need not wait.
+/// A source of time. Tests replace it with a clock that they control.
 #[derive(Debug, Clone)]
 pub(crate) enum Clock {
     /// The machine's clock.
     System {
-        /// The zero of [`Clock::elapsed`].
+        /// When [`Clock::elapsed`] is zero.
         origin: Instant,
     },
-    /// A clock that a test moves.
+    /// A clock that a test sets.
     #[cfg(feature = "testing")]
     Test(crate::test_clock::TestClock),
 }
@@ -20,7 +20,7 @@ impl Clock {
         Self::System { origin: Instant::now() }
     }
 
-    /// Seconds since 1970-01-01T00:00:00Z, the unit of `exp`, `nbf` and `iat` (RFC 7519, section 2, `NumericDate`).
+    /// Returns the seconds since 1970-01-01T00:00:00Z, the unit of `exp`, `nbf` and `iat` (RFC 7519, section 2, `NumericDate`).
     pub(crate) fn unix_seconds(&self) -> i64 {
         match self {
             Self::System { .. } => unix_seconds(SystemTime::now()),
@@ -29,7 +29,7 @@ impl Clock {
         }
     }
 
-    /// Time since an origin of no meaning; it never runs backwards.
+    /// Returns the time since an arbitrary origin. It never decreases.
     pub(crate) fn elapsed(&self) -> Duration {
         match self {
             Self::System { origin } => origin.elapsed(),
@@ -48,13 +48,13 @@ impl Clock {
     }
 }
 
-/// The time of day in whole seconds; a machine whose clock stands before 1970 is at zero, where every token is refused.
+/// Converts a time to Unix seconds. Times before 1970 become zero, at which every token is rejected.
 fn unix_seconds(time: SystemTime) -> i64 {
     let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// The time of day that a claim names. Claims are checked to be positive and before the year 10 000.
+/// Converts the value of a claim, which is from 1970 to 9999, to a time.
 pub(crate) fn system_time(unix_seconds: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(unix_seconds.unsigned_abs())
 }

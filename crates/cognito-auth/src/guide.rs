@@ -1,4 +1,4 @@
-//! How it works, page by page: the [rules] of verification, the [key set](key_set) and the [policies].
+//! How the crate works: the [rules] of verification, the [key set](key_set) and the [policies].
 
 #[doc = include_str!("guide/key_set.md")]
 pub mod key_set {}

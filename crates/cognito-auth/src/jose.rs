@@ -1,4 +1,4 @@
-//! The compact serialization of a JSON Web Signature (RFC 7515, section 7.1), read strictly.
+//! Parses the compact serialization of a JSON Web Signature (RFC 7515, section 7.1).
 
 use std::borrow::Cow;
 
@@ -9,23 +9,23 @@ use crate::error::{Part, VerifyError};
 use crate::json::{Object, excerpt, text};
 use crate::keys::MAX_KID_BYTES;
 
-/// Header parameters that change how a token must be read. None is understood here, so none may be there: `crit`
-/// (RFC 7515, section 4.1.11), `b64` (RFC 7797), `zip` and `enc` (RFC 7516, sections 4.1.2 and 4.1.3).
-const REFUSED_PARAMETERS: [&str; 4] = ["crit", "b64", "zip", "enc"];
+/// Header parameters that change how a token must be read, and that are not supported: `crit` (RFC 7515, section 4.1.11),
+/// `b64` (RFC 7797), `zip` and `enc` (RFC 7516, sections 4.1.2 and 4.1.3).
+const UNSUPPORTED_PARAMETERS: [&str; 4] = ["crit", "b64", "zip", "enc"];
 
-/// A token taken apart. Nothing in it is verified yet.
+/// The parts of a token, none of which is verified yet.
 #[derive(Debug)]
 pub(crate) struct Unverified<'a> {
-    /// What the signature covers: the first two parts and the dot between them.
+    /// The signed text: the first two parts and the dot between them.
     pub(crate) signing_input: &'a [u8],
-    /// The name of the key that is said to have signed it.
+    /// The ID of the key that the header names.
     pub(crate) kid: String,
     pub(crate) payload: Vec<u8>,
     pub(crate) signature: Vec<u8>,
 }
 
 impl<'a> Unverified<'a> {
-    /// Splits a token and checks its header. The caller has checked its size.
+    /// Splits a token and checks its header. The caller checks the size.
     pub(crate) fn parse(raw: &'a str) -> Result<Self, VerifyError> {
         let (header, payload, signature) = split(raw)?;
         let signing_input = &raw.as_bytes()[..header.len() + 1 + payload.len()];
@@ -44,18 +44,18 @@ fn split(raw: &str) -> Result<(&str, &str, &str), VerifyError> {
     if signature.contains('.') { Err(VerifyError::Parts) } else { Ok((header, payload, signature)) }
 }
 
-/// Canonical base64url without padding (RFC 7515, section 2): one byte string has one spelling, so that no bit of a
-/// token can be changed without changing its meaning (RFC 4648, section 3.5).
+/// Decodes canonical base64url without padding (RFC 7515, section 2). Bytes have one spelling only, so a changed token
+/// never decodes to the same bytes (RFC 4648, section 3.5).
 fn decode(text: &str, part: Part) -> Result<Vec<u8>, VerifyError> {
     BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| VerifyError::Encoding { part })
 }
 
-/// Checks the header and tells which key it names. Keys and key URLs in it (`jwk`, `jku`, `x5c`, `x5u`) are never looked
-/// at (RFC 8725, section 3.10).
+/// Checks the header and returns the key ID that it names. Keys and key URLs in it (`jwk`, `jku`, `x5c`, `x5u`) are never
+/// read (RFC 8725, section 3.10).
 fn key_id(json: &[u8]) -> Result<String, VerifyError> {
     let header = Object::parse(json).map_err(VerifyError::Header)?;
     check_algorithm(&header)?;
-    if let Some(name) = REFUSED_PARAMETERS.into_iter().find(|name| header.member(name).is_some()) {
+    if let Some(name) = UNSUPPORTED_PARAMETERS.into_iter().find(|name| header.member(name).is_some()) {
         return Err(VerifyError::HeaderParameter { name });
     }
     check_type(&header)?;
@@ -63,7 +63,7 @@ fn key_id(json: &[u8]) -> Result<String, VerifyError> {
     if kid.is_empty() || kid.len() > MAX_KID_BYTES { Err(VerifyError::KeyId) } else { Ok(kid.into_owned()) }
 }
 
-/// Exactly RS256, the only algorithm Cognito signs with; never what a token asks for (RFC 8725, section 3.1).
+/// Checks that `alg` is RS256, the only algorithm that Cognito uses (RFC 8725, section 3.1).
 fn check_algorithm(header: &Object<'_>) -> Result<(), VerifyError> {
     let algorithm = header.member("alg");
     if algorithm.and_then(text).as_deref() == Some("RS256") {
@@ -74,8 +74,8 @@ fn check_algorithm(header: &Object<'_>) -> Result<(), VerifyError> {
     })
 }
 
-/// Cognito promises no `typ`. If there is one, it must not say that this is another kind of token (RFC 8725, section
-/// 3.11); `at+jwt` is the type of RFC 9068, section 2.1. Media types are compared without regard to case.
+/// Checks `typ`, which Cognito does not promise. If present, it must not name another kind of token (RFC 8725, section
+/// 3.11); `at+jwt` is the type of RFC 9068, section 2.1. Media types are case-insensitive.
 fn check_type(header: &Object<'_>) -> Result<(), VerifyError> {
     let Some(raw) = header.member("typ") else { return Ok(()) };
     let known = |typ: &Cow<'_, str>| typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("at+jwt");

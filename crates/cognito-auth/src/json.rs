@@ -1,4 +1,4 @@
-//! JSON objects read strictly: every member once, values left as they were written.
+//! JSON objects whose members are all different; their values stay unparsed.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -7,16 +7,16 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Up to this many members, comparing each with each is faster than hashing them.
+/// Up to this many members, comparing each pair is faster than hashing.
 const FEW_MEMBERS: usize = 32;
 
-/// As many as Cognito's tokens have at most, and less than the kilobyte up to which allocation is fastest.
+/// No token of Cognito has more members, and a vector of this size is below 1 KiB, up to which allocation is fastest.
 const USUAL_MEMBERS: usize = 24;
 
-/// The members of a JSON object, in their order, none named twice.
+/// The members of a JSON object, in their order, without duplicates.
 ///
-/// Parsers disagree about which of two equal members counts, so a token that has two is refused (RFC 7515, section 4,
-/// and RFC 7519, section 4: names must be unique).
+/// Parsers disagree about which of two members with one name is used, so a token with duplicates is rejected (RFC 7515,
+/// section 4, and RFC 7519, section 4: names must be unique).
 #[derive(Debug)]
 pub(crate) struct Object<'a> {
     members: Vec<(Text<'a>, &'a RawValue)>,
@@ -25,7 +25,7 @@ pub(crate) struct Object<'a> {
 impl<'a> Object<'a> {
     pub(crate) fn parse(json: &'a [u8]) -> Result<Self, ObjectError> {
         let text = std::str::from_utf8(json).map_err(|_| ObjectError::NotUtf8)?;
-        // Without this look ahead the parser's message would quote a value that is not an object.
+        // Otherwise the parser's message would quote a value that is not an object.
         if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
             return Err(ObjectError::NotAnObject);
         }
@@ -37,7 +37,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// The JSON text of a member's value.
+    /// Returns the JSON text of a member's value.
     pub(crate) fn member(&self, name: &str) -> Option<&'a RawValue> {
         self.members.iter().find(|(member, _)| member.0 == name).map(|&(_, value)| value)
     }
@@ -60,7 +60,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Why bytes are not the JSON object they should be. No variant quotes a value.
+/// Why bytes are not a JSON object without duplicates. No variant quotes a value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ObjectError {
@@ -86,7 +86,7 @@ pub enum ObjectError {
 #[error(transparent)]
 pub struct SyntaxError(serde_json::Error);
 
-/// Text from an untrusted token, made fit for a log: escaped, and cut after 64 characters.
+/// Returns text from an untrusted token in a form that is safe in a log: escaped, and cut after 64 characters.
 pub(crate) fn excerpt(text: &str) -> String {
     const MAX_CHARS: usize = 64;
     let mut excerpt: String = text.chars().take(MAX_CHARS).flat_map(char::escape_debug).collect();
@@ -96,11 +96,11 @@ pub(crate) fn excerpt(text: &str) -> String {
     excerpt
 }
 
-/// A JSON string, copied only if it has escapes to resolve: the name `"\u0065xp"` is `exp`.
+/// A JSON string, copied only if it contains escapes: the name `"\u0065xp"` is `exp`.
 #[derive(Debug, serde::Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// The value of a JSON string; nothing if it is another kind of value.
+/// Returns the value of a JSON string, or `None` for another kind of value.
 pub(crate) fn text(value: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str::<Text<'_>>(value.get()).ok().map(|text| text.0)
 }
@@ -116,8 +116,8 @@ struct ObjectVisitor;
 impl<'de> Visitor<'de> for ObjectVisitor {
     type Value = Object<'de>;
 
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a JSON object")
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn members_are_found_by_their_exact_name() {
+    fn member_is_found_by_its_exact_name() {
         let object = Object::parse(br#" {"a": 1, "b\u0063": [2]} "#).unwrap();
         assert_eq!(object.member("a").unwrap().get(), "1");
         assert_eq!(object.member("bc").unwrap().get(), "[2]");
@@ -142,20 +142,20 @@ mod tests {
     }
 
     #[test]
-    fn duplicates_are_found_among_few_and_many_however_they_are_escaped() {
+    fn duplicate_member_is_rejected_in_small_and_large_objects_and_with_escapes() {
         let many: String = (0..100).map(|n| format!("\"m{n}\":0,")).collect();
         for json in [
             r#"{"exp":1,"exp":1}"#.to_owned(),
             r#"{"exp":1,"\u0065xp":2}"#.to_owned(),
             format!("{{{many}\"exp\":1,\"e\\u0078p\":2}}"),
         ] {
-            let refused = Object::parse(json.as_bytes());
-            assert!(matches!(refused, Err(ObjectError::Duplicate { ref name }) if name == "exp"), "{json}");
+            let rejected = Object::parse(json.as_bytes());
+            assert!(matches!(rejected, Err(ObjectError::Duplicate { ref name }) if name == "exp"), "{json}");
         }
     }
 
     #[test]
-    fn other_values_are_refused_without_quoting_them() {
+    fn value_that_is_not_an_object_is_rejected_without_quoting_it() {
         for json in ["", "[]", "1", "\"secret\"", "null", "\u{feff}{}"] {
             assert!(matches!(Object::parse(json.as_bytes()), Err(ObjectError::NotAnObject)), "{json}");
         }
@@ -168,13 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_is_read_without_recursion() {
+    fn deeply_nested_value_is_parsed_without_recursion() {
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(7_000), "]".repeat(7_000));
         assert!(Object::parse(deep.as_bytes()).is_ok());
     }
 
     #[test]
-    fn excerpts_are_short_and_on_one_line() {
+    fn excerpt_is_short_and_on_one_line() {
         assert_eq!(excerpt("a\r\nb"), "a\\r\\nb");
         assert_eq!(excerpt(&"x".repeat(100)).chars().count(), 65);
     }

@@ -3,16 +3,16 @@
 //! ## Pages
 //!
 //! - [`guide::rules`]: what is checked, in which order, and why.
-//! - [`guide::key_set`]: how keys are fetched, kept and dropped.
-//! - [`guide::policies`]: scopes, groups, conditions, and what callers are told.
+//! - [`guide::key_set`]: how keys are fetched and for how long they are used.
+//! - [`guide::policies`]: scopes, groups, conditions, and the responses to rejected callers.
 
-pub use self::access_token::{AccessToken, Principal};
+pub use self::access_token::{Access, AccessToken, Principal};
 #[cfg(feature = "axum")]
 pub use self::axum::Caller;
 pub use self::builder::VerifierBuilder;
 pub use self::claims::ClaimError;
 pub use self::error::{BuildError, ObjectError, Part, SyntaxError, VerifyError};
-pub use self::id_token::{IdToken, IdTokenError};
+pub use self::id_token::{Id, IdToken, IdTokenError};
 pub use self::keys::{FetchCause, FetchError, HttpError, JwksError, KeySetError};
 #[doc(hidden)]
 pub use self::policy::is_scope as __is_scope;
@@ -22,6 +22,7 @@ pub use self::rejection::{AuthRejection, RejectionKind};
 pub use self::requirements::{Alternative, Requirements};
 pub use self::resource_server::{ResourceServer, ResourceServerBuilder};
 pub use self::stats::{PoolStats, Stats};
+pub use self::token::Token;
 pub use self::verifier::Verifier;
 
 mod access_token;
@@ -49,4 +50,5 @@ mod stats;
 mod test_clock;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod token;
 mod verifier;

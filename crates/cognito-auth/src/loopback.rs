@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-/// Whether the URL's host is this machine itself (RFC 6761, section 6.3 for `localhost`).
+/// Whether the URL's host is this machine (RFC 6761, section 6.3 for `localhost`).
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",

@@ -1,4 +1,4 @@
-//! User pools: their identifiers, the issuers their tokens name, and where their keys are published.
+//! User pools: their IDs, the issuers of their tokens, and the URLs of their keys.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use url::Url;
 use crate::keys::{JwksError, KeySet, Origin};
 use crate::loopback::is_loopback;
 
-/// The longest user pool id (`UserPoolIdType` of the Cognito API: 1 to 55 characters).
+/// The longest user pool ID (`UserPoolIdType` of the Cognito API: 1 to 55 characters).
 const MAX_POOL_ID_CHARS: usize = 55;
 
 /// The DNS suffix of each AWS partition whose regions do not end in `amazonaws.com`, by the start of the region's
@@ -23,9 +23,9 @@ const PARTITION_SUFFIXES: [(&str, &str); 6] = [
 
 /// A Cognito user pool whose tokens are trusted.
 ///
-/// From its id follow the two issuers that its tokens can name, the original one and the updated one, and the URLs of
-/// its keys (Cognito developer guide, [identity provider and relying party endpoints][guide]). Both can be replaced,
-/// for a local pool or a network path of one's own.
+/// The ID determines the two issuers that tokens can name, the original and the updated one, and the URLs of the keys
+/// (Cognito developer guide, [identity provider and relying party endpoints][guide]). Both can be replaced, for example
+/// for a local pool.
 ///
 /// ```
 /// use cognito_auth::UserPool;
@@ -53,7 +53,7 @@ pub struct UserPool {
 }
 
 impl UserPool {
-    /// Names a pool by its id, such as `eu-west-1_AbCdEfGhI`.
+    /// Creates a pool from its ID, such as `eu-west-1_AbCdEfGhI`.
     ///
     /// # Errors
     ///
@@ -70,22 +70,22 @@ impl UserPool {
         })
     }
 
-    /// Accepts tokens of exactly this issuer, in place of the two that follow from the id.
+    /// Accepts tokens of exactly this issuer, instead of the two that the ID determines.
     ///
-    /// The keys are then read from `<issuer>/.well-known/jwks.json`, unless [`with_jwks_url`](Self::with_jwks_url)
-    /// says otherwise. The text is compared with a token's `iss` byte by byte.
+    /// The keys are then fetched from `<issuer>/.well-known/jwks.json`, unless [`with_jwks_url`](Self::with_jwks_url)
+    /// sets another URL. The issuer is compared with a token's `iss` byte by byte.
     ///
     /// # Errors
     ///
     /// [`PoolError::Url`] if it is not an `https` URL without credentials, query and fragment. Plain `http` is allowed
     /// for loopback hosts only.
     pub fn with_issuer(mut self, issuer: &str) -> Result<Self, PoolError> {
-        trusted_url(issuer)?;
+        issuer_url(issuer)?;
         self.issuer = Some(issuer.to_owned());
         Ok(self)
     }
 
-    /// Reads the keys from this URL only; the issuers stay as they are.
+    /// Fetches the keys from this URL only, without changing the issuers.
     ///
     /// # Errors
     ///
@@ -95,13 +95,13 @@ impl UserPool {
         Ok(self)
     }
 
-    /// Takes the keys from a JSON Web Key Set, so that the network is never used for this pool.
+    /// Takes the keys from a JSON Web Key Set, so that nothing is fetched for this pool.
     ///
-    /// A key that Cognito rotates in later is then unknown until the set is replaced by a new [`Verifier`].
+    /// Keys that Cognito adds later are unknown until a new [`Verifier`] is built with a new set.
     ///
     /// # Errors
     ///
-    /// [`PoolError::Keys`] if the text is not a key set or holds no usable key.
+    /// [`PoolError::Keys`] if the text is not a key set or has no usable key.
     ///
     /// [`Verifier`]: crate::Verifier
     pub fn with_jwks_json(mut self, json: &str) -> Result<Self, PoolError> {
@@ -109,14 +109,14 @@ impl UserPool {
         Ok(self)
     }
 
-    /// Accepts tokens that the pool's replica in another region issued, too.
+    /// Also accepts tokens that the pool's replica in another region issued.
     ///
-    /// With multi-Region replication a replica has the pool's id, and with the original issuer it names its own region
+    /// With multi-Region replication a replica has the pool's ID, and its original issuer names its own region
     /// (Cognito developer guide, [multi-Region replication][guide]).
     ///
     /// # Errors
     ///
-    /// [`PoolError::Region`] if the region is not spelled as AWS spells regions.
+    /// [`PoolError::Region`] if the region does not have the form `eu-west-1`.
     ///
     /// [guide]: https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-multi-region.html
     pub fn replica_region(mut self, region: &str) -> Result<Self, PoolError> {
@@ -127,13 +127,13 @@ impl UserPool {
         Ok(self)
     }
 
-    /// The pool's id.
+    /// Returns the pool's ID.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The values of `iss` that its tokens may carry.
+    /// Returns the values of `iss` that are accepted.
     #[must_use]
     pub fn issuers(&self) -> Vec<String> {
         if let Some(issuer) = &self.issuer {
@@ -144,11 +144,11 @@ impl UserPool {
         issuers
     }
 
-    /// Where its keys are published, in the order in which the URLs are tried; empty with
+    /// Returns the URLs of the keys in the order in which they are tried; none with
     /// [`with_jwks_json`](Self::with_jwks_json).
     ///
-    /// The updated issuer comes first, because it serves the same keys from several regions. It answers 403 for a pool
-    /// that never switched to it, and the next URL is tried.
+    /// The updated issuer is first, because it serves the same keys from several regions. It responds with 403 if the
+    /// pool does not use it, and the next URL is tried.
     #[must_use]
     pub fn jwks_urls(&self) -> Vec<Url> {
         if self.keys.is_some() {
@@ -182,25 +182,25 @@ impl UserPool {
     }
 }
 
-/// Why a user pool cannot be described as asked.
+/// Why a user pool cannot be configured.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolError {
-    /// The id has another form than Cognito's.
+    /// The ID does not have the form of Cognito's.
     #[error(
-        "user pool id \"{id}\" is not of the form <region>_<letters and digits>, such as eu-west-1_AbCdEfGhI"
+        "user pool ID \"{id}\" does not have the form <region>_<letters and digits>, such as eu-west-1_AbCdEfGhI"
     )]
     Id {
-        /// The id, escaped for printing.
+        /// The ID, escaped for printing.
         id: String,
     },
-    /// The region has another form than AWS's.
-    #[error("region \"{region}\" is not of the form eu-west-1")]
+    /// The region does not have the form of AWS's.
+    #[error("region \"{region}\" does not have the form eu-west-1")]
     Region {
         /// The region, escaped for printing.
         region: String,
     },
-    /// A URL that keys must not be fetched from.
+    /// Keys must not be fetched from this URL.
     #[error("URL \"{url}\" {reason}")]
     Url {
         /// The URL, escaped for printing.
@@ -213,7 +213,7 @@ pub enum PoolError {
     Keys(#[from] JwksError),
 }
 
-/// The region at the start of a pool id, if the id has the form `[\w-]+_[0-9a-zA-Z]+` of the Cognito API.
+/// Returns the region at the start of a pool ID, if the ID has the form `[\w-]+_[0-9a-zA-Z]+` of the Cognito API.
 fn region_of(id: &str) -> Option<&str> {
     let (region, name) = id.rsplit_once('_')?;
     let valid = id.len() <= MAX_POOL_ID_CHARS
@@ -223,7 +223,7 @@ fn region_of(id: &str) -> Option<&str> {
     valid.then_some(region)
 }
 
-/// Letters, digits and inner hyphens: nothing that could change the meaning of a host name built from it.
+/// Whether the text consists of letters, digits and inner hyphens, so that it is safe in a host name.
 fn is_region(region: &str) -> bool {
     !region.is_empty()
         && !region.starts_with('-')
@@ -240,8 +240,8 @@ fn jwks_url_of(issuer: &str) -> String {
     format!("{}/.well-known/jwks.json", issuer.trim_end_matches('/'))
 }
 
-/// An issuer: a URL without query and fragment (OpenID Connect Discovery 1.0, section 2), under which keys are fetched.
-fn trusted_url(text: &str) -> Result<Url, PoolError> {
+/// Parses an issuer: a URL without query and fragment (OpenID Connect Discovery 1.0, section 2).
+fn issuer_url(text: &str) -> Result<Url, PoolError> {
     let url = fetchable_url(text)?;
     if url.query().is_some() {
         return Err(url_error(text, "must not have a query"));
@@ -249,7 +249,7 @@ fn trusted_url(text: &str) -> Result<Url, PoolError> {
     Ok(url)
 }
 
-/// Whoever answers at this URL decides which tokens are valid, so the transport must be authentic.
+/// Parses a URL of keys. Its server decides which tokens are valid, so the transport must authenticate it.
 fn fetchable_url(text: &str) -> Result<Url, PoolError> {
     let url = Url::parse(text).map_err(|_| url_error(text, "is not an absolute URL"))?;
     let reason = match url.scheme() {
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn issuers_follow_the_partition_of_the_region() {
+    fn issuers_depend_on_the_partition_of_the_region() {
         for (region, suffix) in [
             ("us-east-1", "amazonaws.com"),
             ("us-gov-west-1", "amazonaws.com"),
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_looked_for_at_the_updated_issuer_first() {
+    fn keys_are_fetched_from_the_updated_issuer_first() {
         let urls: Vec<String> = pool("eu-west-1_A1").jwks_urls().iter().map(ToString::to_string).collect();
         assert_eq!(
             urls,
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replica_region_adds_its_issuer_and_is_asked_for_keys_last() {
+    fn replica_region_adds_its_issuer_and_is_asked_for_keys_last() {
         let pool = pool("eu-west-1_A1").replica_region("eu-central-1").unwrap();
         let replica = "https://cognito-idp.eu-central-1.amazonaws.com/eu-west-1_A1";
         assert_eq!(pool.issuers().len(), 3);
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn an_issuer_of_ones_own_replaces_both() {
+    fn configured_issuer_replaces_both() {
         let pool =
             pool("us-east-1_LocalPool").with_issuer("http://localhost:9229/us-east-1_LocalPool").unwrap();
         assert_eq!(pool.issuers(), ["http://localhost:9229/us-east-1_LocalPool"]);
@@ -333,14 +333,14 @@ mod tests {
     }
 
     #[test]
-    fn a_jwks_url_of_ones_own_leaves_the_issuers() {
+    fn configured_jwks_url_does_not_change_the_issuers() {
         let pool = pool("eu-west-1_A1").with_jwks_url("https://keys.example.com/jwks").unwrap();
         assert_eq!(pool.issuers().len(), 2);
         assert_eq!(pool.jwks_urls(), [Url::parse("https://keys.example.com/jwks").unwrap()]);
     }
 
     #[test]
-    fn ids_of_another_form_are_refused() {
+    fn malformed_id_is_rejected() {
         let long = format!("eu-west-1_{}", "a".repeat(46));
         for id in
             ["", "eu-west-1", "eu-west-1_", "_abc", "eu-west-1_a/b", "evil.com/_a", "EU_a", "-a_b", &long]
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn only_authentic_urls_are_taken() {
+    fn url_without_authenticated_transport_is_rejected() {
         for url in [
             "cognito.example.com",
             "ftp://example.com",
@@ -361,8 +361,8 @@ mod tests {
             "https://example.com/pool?x=1",
             "https://example.com/pool#x",
         ] {
-            let refused = pool("eu-west-1_A1").with_issuer(url);
-            assert!(matches!(refused, Err(PoolError::Url { .. })), "{url}");
+            let rejected = pool("eu-west-1_A1").with_issuer(url);
+            assert!(matches!(rejected, Err(PoolError::Url { .. })), "{url}");
         }
         for url in
             ["https://example.com/pool", "http://127.0.0.1:1/p", "http://[::1]:1/p", "http://localhost/p"]

@@ -33,25 +33,25 @@ struct Denial {
     max_age: Option<Duration>,
 }
 
-/// The kinds of rejection.
+/// The kinds of rejection, with the status and the challenge's `error` of the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RejectionKind {
-    /// 401: there is no access token.
+    /// 401: there is no access token. The challenge has no `error` (RFC 6750, section 3.1).
     MissingToken,
-    /// 400: there are several `Authorization` headers, or the header cannot be parsed.
+    /// 400, `invalid_request`: there are several `Authorization` headers, or the header cannot be parsed.
     InvalidRequest,
-    /// 401: the token is not valid here.
+    /// 401, `invalid_token`: the token is not valid here.
     InvalidToken,
-    /// 401: the token has expired; the client should refresh it.
+    /// 401, `invalid_token`: the token has expired; the client should refresh it.
     ExpiredToken,
-    /// 401: the user must sign in again, because the sign-in is too old (RFC 9470).
+    /// 401, `insufficient_user_authentication` with `max_age`: the sign-in is too old (RFC 9470, section 3).
     InsufficientAuthentication,
-    /// 403: the token lacks a scope.
+    /// 403, `insufficient_scope` with `scope`: the token lacks a scope.
     InsufficientScope,
-    /// 403: the caller is not in a group, or does not fulfil another condition.
+    /// 403, `insufficient_scope`: the caller is not in a group, or does not fulfil a condition.
     Forbidden,
-    /// 503: the keys are not available. The token may be valid.
+    /// 503 with `Retry-After` and without a challenge: the keys are not available. The token may be valid.
     KeysUnavailable,
 }
 

@@ -6,19 +6,19 @@ use std::time::Duration;
 use crate::error::VerifyError;
 use crate::keys::KeySource;
 
-/// What a verifier has done since it was built. The numbers are read one after the other, not at one instant.
+/// Counts of verified and rejected tokens since the verifier was built. They are not read at one instant.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Tokens that were accepted, cached ones included.
+    /// Accepted tokens, including those found in the cache.
     pub accepted: u64,
     /// Accepted tokens that were found in the cache.
     pub cache_hits: u64,
-    /// Tokens that were refused because they had expired.
+    /// Tokens that were rejected because they had expired.
     pub expired: u64,
-    /// Tokens that were refused for any other fault of theirs.
-    pub refused: u64,
-    /// Tokens that could not be judged, because the keys were not available.
+    /// Tokens that were rejected for any other reason.
+    pub rejected: u64,
+    /// Tokens that could not be verified, because the keys were not available.
     pub keys_unavailable: u64,
     /// Tokens in the cache.
     pub cached_tokens: usize,
@@ -30,13 +30,13 @@ pub struct Stats {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PoolStats {
-    /// The pool's id.
+    /// The pool's ID.
     pub user_pool_id: String,
     /// Keys in use.
     pub keys: usize,
-    /// The age of the key set; nothing if there is none, or if it was given as text.
+    /// The age of the key set; `None` if there is none, or if it was given as text.
     pub key_set_age: Option<Duration>,
-    /// Fetches that ended, failed ones included.
+    /// Fetches that ended, including failed ones.
     pub fetches: u64,
     /// Fetches that failed.
     pub failed_fetches: u64,
@@ -62,7 +62,7 @@ pub(crate) struct Counters {
     accepted: Counter,
     cache_hits: Counter,
     expired: Counter,
-    refused: Counter,
+    rejected: Counter,
     keys_unavailable: Counter,
 }
 
@@ -86,7 +86,7 @@ impl Counters {
             None => self.accepted.add_one(),
             Some(VerifyError::Expired { .. }) => self.expired.add_one(),
             Some(VerifyError::KeysUnavailable(_)) => self.keys_unavailable.add_one(),
-            Some(_) => self.refused.add_one(),
+            Some(_) => self.rejected.add_one(),
         }
     }
 
@@ -99,7 +99,7 @@ impl Counters {
             accepted: self.accepted.count(),
             cache_hits: self.cache_hits.count(),
             expired: self.expired.count(),
-            refused: self.refused.count(),
+            rejected: self.rejected.count(),
             keys_unavailable: self.keys_unavailable.count(),
             cached_tokens,
             pools,

@@ -1,4 +1,4 @@
-//! A clock that a test moves.
+//! A clock that a test sets.
 #![expect(clippy::expect_used, reason = "test support: a failed step must fail the test")]
 
 use std::sync::Arc;
@@ -7,50 +7,50 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
-/// A clock that stands still until a test moves it. Clones are the same clock.
+/// A clock that changes only when a test sets it. Clones are the same clock.
 ///
-/// Give it to [`VerifierBuilder::clock`](crate::VerifierBuilder::clock).
+/// Pass it to [`VerifierBuilder::clock`](crate::VerifierBuilder::clock).
 #[derive(Debug, Clone)]
 pub struct TestClock {
     origin: SystemTime,
-    /// How far the clock has run. Like a machine's monotonic clock it is never set back.
+    /// The elapsed time, which never decreases, as that of a monotonic clock.
     elapsed: Arc<watch::Sender<Duration>>,
     /// By how many seconds the time of day was set back.
     set_back: Arc<AtomicU64>,
 }
 
 impl TestClock {
-    /// A clock that stands at the time of day.
+    /// Creates a clock that shows the current time.
     #[must_use]
     pub fn new() -> Self {
         Self::at(SystemTime::now())
     }
 
-    /// A clock that stands at this time.
+    /// Creates a clock that shows this time.
     #[must_use]
     pub fn at(origin: SystemTime) -> Self {
         Self { origin, elapsed: Arc::new(watch::Sender::new(Duration::ZERO)), set_back: Arc::default() }
     }
 
-    /// Moves the clock forward, and wakes whoever waits for the time it reaches.
+    /// Moves the clock forward and wakes the tasks that wait for that time.
     pub fn advance(&self, by: Duration) {
         self.elapsed.send_modify(|elapsed| *elapsed += by);
     }
 
-    /// Sets the time of day back, in whole seconds, as an administrator can. Nobody waits longer for it.
+    /// Sets the time of day back, in whole seconds, as an administrator can. Waiting tasks are not affected.
     pub fn set_back(&self, by: Duration) {
         self.set_back.fetch_add(by.as_secs(), Ordering::Relaxed);
     }
 
-    /// Where the clock stands.
+    /// Returns the time that the clock shows.
     #[must_use]
     pub fn now(&self) -> SystemTime {
         self.origin + self.elapsed() - Duration::from_secs(self.set_back.load(Ordering::Relaxed))
     }
 
     pub(crate) fn unix_seconds(&self) -> i64 {
-        let since_epoch = self.now().duration_since(UNIX_EPOCH).expect("the clock stands after 1970");
-        i64::try_from(since_epoch.as_secs()).expect("a test does not reach the end of time")
+        let since_epoch = self.now().duration_since(UNIX_EPOCH).expect("the clock shows a time after 1970");
+        i64::try_from(since_epoch.as_secs()).expect("the time fits into 64 bits")
     }
 
     pub(crate) fn elapsed(&self) -> Duration {

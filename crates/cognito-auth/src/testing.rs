@@ -1,7 +1,7 @@
 //! Tokens, keys and a clock for the tests of an application (feature `testing`).
 //!
-//! A [`TestPool`] mints tokens as Cognito shapes them and gives a [`Verifier`](crate::Verifier) that trusts them and needs
-//! no network:
+//! A [`TestPool`] issues tokens like those of Cognito, and creates a [`Verifier`](crate::Verifier) that accepts them and
+//! needs no network:
 //!
 //! ```
 //! use cognito_auth::testing::TestPool;
@@ -18,7 +18,7 @@
 //! assert!(verifier.verify_access(&expired).await.is_err());
 //! # }
 //! ```
-#![expect(clippy::expect_used, reason = "test support: what cannot go on must fail the test")]
+#![expect(clippy::expect_used, reason = "test support: a failed step must fail the test")]
 
 pub use self::key::{Algorithm, TestKey};
 pub use self::pool::TestPool;

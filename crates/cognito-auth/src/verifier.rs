@@ -1,4 +1,4 @@
-//! The verifier: from the text of a token to a token that can be trusted.
+//! The verifier: turns the text of a token into a verified token.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use crate::keys::{KeySetError, KeySource};
 use crate::pool::UserPool;
 use crate::stats::{Counters, PoolStats, Stats};
 
-/// Verifies the tokens of one or several user pools. Cloning it is cheap, and all clones share keys and cache.
+/// Verifies the tokens of one or more user pools. Cloning it is cheap, and all clones share keys and cache.
 ///
-/// It can be built anywhere. The first verification, or [`ready`](Self::ready), starts a task on the current tokio
-/// runtime that fetches the keys and keeps them fresh; it ends with the last clone.
+/// Building it needs no runtime. The first verification, or [`ready`](Self::ready), starts a task on the current tokio
+/// runtime that fetches the keys and keeps them fresh. The task ends with the last clone.
 ///
 /// ```no_run
 /// use cognito_auth::{UserPool, Verifier};
@@ -30,7 +30,7 @@ use crate::stats::{Counters, PoolStats, Stats};
 /// verifier.ready().await?;
 ///
 /// let token = verifier.verify_access(raw).await?;
-/// println!("called by {}", token.sub());
+/// println!("the caller is {}", token.sub());
 /// # Ok(())
 /// # }
 /// ```
@@ -44,7 +44,7 @@ struct Inner {
     counters: Counters,
 }
 
-/// What a verifier is built from, besides its pools.
+/// The settings of a verifier, apart from its pools.
 pub(crate) struct Settings {
     pub(crate) rules: Rules,
     pub(crate) max_token_bytes: usize,
@@ -69,7 +69,7 @@ impl fmt::Debug for DenyList {
     }
 }
 
-/// Whose key verified a signature, and when.
+/// The pool and key set that verified a signature, and when.
 struct Signer {
     pool: usize,
     generation: u64,
@@ -94,23 +94,22 @@ impl Verifier {
     /// Verifies an access token, the only kind that grants access to an API.
     ///
     /// A token that was verified before is found in the cache, and only its times are checked again. Waits for the
-    /// network only if no keys are loaded yet, or if the token names a key that is not known, and then for a few seconds
-    /// at most.
+    /// network only if no keys are loaded yet, or if the token names an unknown key, and then for a few seconds at most.
     ///
     /// # Errors
     ///
     /// A variant of [`VerifyError`] for each rule; [`guide::rules`](crate::guide::rules) lists them in order.
-    /// [`VerifyError::KeysUnavailable`] says nothing about the token: the caller should try again later.
+    /// [`VerifyError::KeysUnavailable`] says nothing about the token; try again later.
     pub async fn verify_access(&self, raw: &str) -> Result<AccessToken, VerifyError> {
         let outcome = self.access_token(raw).await;
         self.0.counters.record(outcome.as_ref().err());
         outcome
     }
 
-    /// Verifies an ID token, which tells a client who signed in. It is no proof of access: never take it from an
+    /// Verifies an ID token, which tells a client who signed in. It does not grant access: do not accept one in an
     /// `Authorization` header.
     ///
-    /// [`IdToken::check_nonce`] and [`IdToken::check_access_token`] tie it to a sign-in.
+    /// [`IdToken::check_nonce`] and [`IdToken::check_access_token`] check that it belongs to a sign-in.
     ///
     /// # Errors
     ///
@@ -121,12 +120,12 @@ impl Verifier {
         outcome
     }
 
-    /// Waits until there are keys for every pool, fetching them if there are none. Meant for start-up and health checks.
+    /// Waits until the keys of every pool are loaded. For start-up and health checks.
     ///
     /// # Errors
     ///
-    /// [`KeySetError`] for the first pool without keys. While the issuer cannot be reached, it is returned at once: the
-    /// background task makes the attempts, not this call.
+    /// [`KeySetError`] for the first pool without keys. While the issuer cannot be reached it is returned at once,
+    /// because only the background task makes attempts.
     pub async fn ready(&self) -> Result<(), KeySetError> {
         for source in self.0.sources() {
             source.start()?;
@@ -140,9 +139,9 @@ impl Verifier {
         without_keys().next().map_or(Ok(()), |source| Err(source.unavailable()))
     }
 
-    /// Fetches the keys of every pool now, however fresh they are.
+    /// Fetches the keys of every pool now, even if they are fresh.
     ///
-    /// This is not needed in normal operation: keys are fetched in the background, and when a token names an unknown one.
+    /// This is not needed in normal operation: the background task fetches keys, also when a token names an unknown one.
     ///
     /// # Errors
     ///
@@ -156,14 +155,14 @@ impl Verifier {
         self.0.sources().zip(fetches).try_for_each(|(source, fetch)| source.check_refreshed(fetch))
     }
 
-    /// What has happened since the verifier was built, for export as metrics.
+    /// Returns the counters of this verifier, for export as metrics.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let pools = self.0.sources().map(PoolStats::of).collect();
         self.0.counters.stats(self.0.cache.len(), pools)
     }
 
-    /// The earliest time of day, in Unix seconds, that it can be within the permitted clock skew.
+    /// Returns the current time in Unix seconds, minus the permitted clock skew.
     pub(crate) fn earliest_time(&self) -> i64 {
         self.0.settings.clock.unix_seconds() - self.0.settings.rules.clock_skew_seconds
     }
@@ -206,7 +205,7 @@ impl Inner {
         if size > limit { Err(VerifyError::TooLarge { size, limit }) } else { Ok(()) }
     }
 
-    /// A token that was verified with keys that are still in use.
+    /// Returns the cached token if the keys that verified it are still in use.
     fn cached(&self, hash: &TokenHash, now: i64) -> Option<AccessToken> {
         let cached = self.cache.get(hash)?;
         self.pools[cached.pool].keys.is_current(cached.generation, now).then_some(cached.token)
@@ -291,9 +290,9 @@ mod tests {
     use super::*;
     use crate::testing::TestPool;
 
-    /// A verification that was under way when the keys were replaced can put its token into the emptied cache.
+    /// A verification that is in progress while the keys are replaced can add its token to the emptied cache.
     #[tokio::test]
-    async fn a_token_that_was_verified_with_replaced_keys_is_verified_again() {
+    async fn cached_token_of_replaced_keys_is_verified_again() {
         let pool = TestPool::new();
         let verifier = pool.verifier();
         let raw = pool.user("alice").access_token();

@@ -1,6 +1,6 @@
-//! Any header and payload under a right signature: the verifier and the reference of the tests come to one judgement.
+//! Verifies any header and payload with a valid signature: the verifier and the reference of the tests must agree.
 //!
-//! The input is the header, a zero byte, and the payload. The clock stands still, so that the corpus stays valid.
+//! The input is the header, a zero byte, and the payload. The clock is fixed, so the corpus stays valid.
 #![no_main]
 
 use std::pin::pin;
@@ -45,7 +45,7 @@ fuzz_target!(|bytes: &[u8]| {
     let raw = POOL.user("alice").header_json(header).payload_json(payload).access_token();
     let accepted = match pin!(VERIFIER.verify_access(&raw)).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome.is_ok(),
-        Poll::Pending => unreachable!("offline keys are waited for"),
+        Poll::Pending => unreachable!("fixed keys are never waited for"),
     };
     assert_eq!(accepted, REFERENCE.accepts(&raw, i128::from(NOW)));
 });

@@ -100,7 +100,7 @@ pub(super) fn read(json: &RawValue) -> Result<(String, PublicKey), Skipped> {
     Ok((jwk.kid, key))
 }
 
-/// What every key has (RFC 7517, section 4.1); the other members depend on it.
+/// The member that every key has (RFC 7517, section 4.1); the other members depend on it.
 #[derive(Deserialize)]
 struct Kind {
     kty: String,

@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn one_remainder_that_is_not_a_power_is_enough() {
+    fn modulus_with_one_other_remainder_is_accepted() {
         let mut modulus = power_of_65537(128);
         *modulus.last_mut().unwrap() += 2;
         assert!(!is_fingerprint(&modulus));

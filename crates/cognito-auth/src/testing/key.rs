@@ -1,4 +1,4 @@
-//! Keys that sign test tokens, rightly and wrongly.
+//! Keys that sign test tokens, correctly or incorrectly.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,18 +11,18 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-/// A fresh RSA key of 2048 bits, as the keys of a user pool are.
+/// An RSA key of 2048 bits, like the keys of a user pool.
 #[derive(Debug, Clone)]
 pub struct TestKey {
     kid: String,
     pair: Arc<KeyPair>,
 }
 
-/// How a test token is signed. The header's `alg` follows, unless the test sets it.
+/// How a test token is signed. It determines the header's `alg`, unless the test sets that.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// RSASSA-PKCS1-v1_5 with SHA-256: the only right one.
+    /// RSASSA-PKCS1-v1_5 with SHA-256, the only accepted algorithm.
     #[default]
     Rs256,
     /// RSASSA-PKCS1-v1_5 with SHA-384.
@@ -31,42 +31,42 @@ pub enum Algorithm {
     Rs512,
     /// RSASSA-PSS with SHA-256.
     Ps256,
-    /// ECDSA on P-256 with SHA-256, by a key made for this token.
+    /// ECDSA on P-256 with SHA-256, with a new key for each token.
     Es256,
     /// HMAC with SHA-256 and this secret.
     Hs256(Vec<u8>),
-    /// No signature at all (RFC 7519, section 6).
+    /// No signature (RFC 7519, section 6).
     None,
 }
 
 impl TestKey {
-    /// Makes a key of this name.
+    /// Generates a key with this ID.
     #[must_use]
     pub fn generate(kid: impl Into<String>) -> Self {
         let pair = KeyPair::generate(KeySize::Rsa2048).expect("an RSA key can be generated");
         Self { kid: kid.into(), pair: Arc::new(pair) }
     }
 
-    /// The key of this name that the whole process shares, because making one takes a moment.
+    /// Returns the key with this ID that the whole process shares, because generating one is slow.
     pub(super) fn shared(kid: String) -> Self {
         static KEYS: Mutex<BTreeMap<String, TestKey>> = Mutex::new(BTreeMap::new());
         let mut keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
         keys.entry(kid.clone()).or_insert_with(|| Self::generate(kid)).clone()
     }
 
-    /// The same key under another name.
+    /// Returns the same key with another ID.
     #[must_use]
     pub fn with_kid(&self, kid: impl Into<String>) -> Self {
         Self { kid: kid.into(), pair: Arc::clone(&self.pair) }
     }
 
-    /// The key's name.
+    /// Returns the key's ID.
     #[must_use]
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// The public key as Cognito publishes it.
+    /// Returns the public key as Cognito publishes it.
     #[must_use]
     pub fn jwk(&self) -> Value {
         let key = self.pair.public_key();
@@ -80,13 +80,13 @@ impl TestKey {
         })
     }
 
-    /// The public key in DER (PKCS #1), for tests that misuse it as a secret.
+    /// Returns the public key in DER (PKCS #1), for tests that misuse it as an HMAC secret.
     #[must_use]
     pub fn public_der(&self) -> Vec<u8> {
         self.pair.public_key().as_ref().to_vec()
     }
 
-    /// The signature of this key, or of no key, over a message.
+    /// Signs a message with this algorithm.
     #[must_use]
     pub fn sign(&self, algorithm: &Algorithm, message: &[u8]) -> Vec<u8> {
         match algorithm {
@@ -110,7 +110,7 @@ impl TestKey {
 }
 
 impl Algorithm {
-    /// The name in a header (RFC 7518, section 3.1).
+    /// Returns the value of `alg` (RFC 7518, section 3.1).
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! A user pool that exists only in tests.
+//! A user pool for tests.
 
 use std::time::SystemTime;
 
@@ -13,9 +13,9 @@ use crate::resource_server::ResourceServer;
 use crate::test_clock::TestClock;
 use crate::verifier::Verifier;
 
-/// A user pool that exists only in tests: it mints tokens as Cognito shapes them, with keys of its own.
+/// A user pool for tests. It issues tokens like those of Cognito, with its own keys.
 ///
-/// Pools of one id share their keys within a process, because making keys takes a moment.
+/// Pools with the same ID share their keys within a process, because generating keys is slow.
 #[derive(Debug, Clone)]
 pub struct TestPool {
     tokens: TokenIssuer,
@@ -23,20 +23,20 @@ pub struct TestPool {
 }
 
 impl TestPool {
-    /// The pool `us-east-1_TestPool` with the app client `testclient`.
+    /// Creates the pool `us-east-1_TestPool` with the app client `testclient`.
     #[must_use]
     pub fn new() -> Self {
         Self::with_id("us-east-1_TestPool")
     }
 
-    /// A pool of this id, with keys of its own. The same name is another user here, with another `sub`.
+    /// Creates a pool with this ID and its own keys. Users of the same name in different pools have different `sub`s.
     ///
     /// # Panics
     ///
-    /// If the id is not of Cognito's form.
+    /// Panics if the ID does not have the form of Cognito's.
     #[must_use]
     pub fn with_id(id: &str) -> Self {
-        let issuer = UserPool::new(id).expect("the id is of Cognito's form").issuers().swap_remove(0);
+        let issuer = UserPool::new(id).expect("the ID has the form of Cognito's").issuers().swap_remove(0);
         let tokens = TokenIssuer {
             pool_id: id.to_owned(),
             issuer,
@@ -47,28 +47,28 @@ impl TestPool {
         Self { tokens, clock: None }
     }
 
-    /// The same pool under another issuer, such as that of a local pool.
+    /// Changes the issuer, for example to that of a local pool.
     #[must_use]
     pub fn with_issuer(mut self, issuer: impl Into<String>) -> Self {
         self.tokens.issuer = issuer.into();
         self
     }
 
-    /// The same pool whose tokens are issued to another app client.
+    /// Changes the app client that tokens are issued to.
     #[must_use]
     pub fn with_client_id(mut self, client_id: impl Into<String>) -> Self {
         self.tokens.client_id = client_id.into();
         self
     }
 
-    /// The same pool at the time of this clock: its tokens are issued then, and its verifiers go by it.
+    /// Uses this clock for issuing tokens and in the pool's verifiers.
     #[must_use]
     pub fn with_clock(mut self, clock: &TestClock) -> Self {
         self.clock = Some(clock.clone());
         self
     }
 
-    /// The same pool after Cognito has rotated its keys: the old ones are no longer published.
+    /// Returns the same pool after a rotation: it has other keys and no longer publishes the old ones.
     #[must_use]
     pub fn rotated(&self) -> Self {
         let mut pool = self.clone();
@@ -77,71 +77,71 @@ impl TestPool {
         pool
     }
 
-    /// The pool's id.
+    /// Returns the pool's ID.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.tokens.pool_id
     }
 
-    /// What its tokens carry as `iss`.
+    /// Returns the issuer of its tokens.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.tokens.issuer
     }
 
-    /// The app client that its tokens are issued to unless a test says otherwise.
+    /// Returns the app client that tokens are issued to by default.
     #[must_use]
     pub fn client_id(&self) -> &str {
         &self.tokens.client_id
     }
 
-    /// The key that signs access tokens.
+    /// Returns the key that signs access tokens.
     #[must_use]
     pub fn access_key(&self) -> &TestKey {
         &self.tokens.access_key
     }
 
-    /// The key that signs ID tokens.
+    /// Returns the key that signs ID tokens.
     #[must_use]
     pub fn id_key(&self) -> &TestKey {
         &self.tokens.id_key
     }
 
-    /// Starts the token of a user. The `sub` follows from the name.
+    /// Starts a token for a user. The name determines the `sub`.
     pub fn user(&self, username: &str) -> TokenBuilder {
         TokenBuilder::user(&self.tokens, self.now(), username)
     }
 
-    /// Starts the token of the pool's app client on its own behalf.
+    /// Starts a token for the app client on its own behalf.
     pub fn machine(&self) -> TokenBuilder {
         TokenBuilder::machine(&self.tokens, self.now())
     }
 
-    /// The key set as the pool publishes it.
+    /// Returns the key set that the pool publishes.
     #[must_use]
     pub fn jwks(&self) -> Value {
         json!({ "keys": [self.id_key().jwk(), self.access_key().jwk()] })
     }
 
-    /// The pool for a verifier, with its keys, so that nothing is fetched.
+    /// Returns the pool with its keys, for a verifier that needs no network.
     #[must_use]
     pub fn user_pool(&self) -> UserPool {
         self.remote_user_pool().with_jwks_json(&self.jwks().to_string()).expect("the pool's keys are usable")
     }
 
-    /// A verifier that accepts the pool's tokens and needs no network.
+    /// Returns a verifier that accepts the pool's tokens and needs no network.
     #[must_use]
     pub fn verifier(&self) -> Verifier {
         self.verifier_builder().build().expect("the pool and its client are enough")
     }
 
-    /// A resource server that accepts the pool's tokens and needs no network.
+    /// Returns a resource server that accepts the pool's tokens and needs no network.
     #[must_use]
     pub fn resource_server(&self) -> ResourceServer {
         ResourceServer::new(self.verifier())
     }
 
-    /// The builder of [`verifier`](Self::verifier), to change it.
+    /// Returns the builder of [`verifier`](Self::verifier), for other settings.
     pub fn verifier_builder(&self) -> VerifierBuilder {
         let builder = Verifier::builder(self.user_pool()).client_ids([self.client_id()]);
         match &self.clock {
@@ -150,12 +150,12 @@ impl TestPool {
         }
     }
 
-    /// Publishes the key set on a loopback port of this machine.
+    /// Serves the key set on a loopback port.
     pub async fn serve(&self) -> JwksServer {
         JwksServer::start(&self.jwks()).await
     }
 
-    /// The pool for a verifier that fetches the keys from such a server.
+    /// Returns the pool for a verifier that fetches the keys from this server.
     #[must_use]
     pub fn served_user_pool(&self, server: &JwksServer) -> UserPool {
         self.remote_user_pool().with_jwks_url(&server.url()).expect("the server is on a loopback port")
@@ -166,7 +166,7 @@ impl TestPool {
     }
 
     fn remote_user_pool(&self) -> UserPool {
-        let pool = UserPool::new(self.id()).expect("the id was checked");
+        let pool = UserPool::new(self.id()).expect("the ID was checked");
         pool.with_issuer(self.issuer()).expect("the issuer is https, or on a loopback host")
     }
 }

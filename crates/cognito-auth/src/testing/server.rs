@@ -1,4 +1,4 @@
-//! A key set on a loopback port, served well or badly.
+//! A server of a key set on a loopback port, which can also fail.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// A server of a key set on a loopback port, over real HTTP. It counts the requests, and what it answers can be
-/// changed at any time. It ends when it is dropped.
+/// Serves a key set over HTTP on a loopback port. It counts the requests, and its response can be changed at any time.
+/// Dropping it ends the server.
 #[derive(Debug)]
 pub struct JwksServer {
     address: SocketAddr,
@@ -26,11 +26,11 @@ struct Shared {
     requests: AtomicUsize,
 }
 
-/// What a [`JwksServer`] answers.
+/// The response of a [`JwksServer`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Reply {
-    /// This key set.
+    /// Status 200 with this key set.
     Keys(Value),
     /// This status and body.
     Status(u16, String),
@@ -38,11 +38,11 @@ pub enum Reply {
     Redirect(String),
     /// A body of this many bytes.
     Huge(usize),
-    /// A key set, this long after the request.
+    /// This key set, with this delay.
     After(Duration, Value),
-    /// The head of an answer and then nothing.
+    /// The head of a response without the rest.
     Stall,
-    /// Nothing: connections are closed as they come.
+    /// None: connections are closed.
     Down,
 }
 
@@ -57,18 +57,18 @@ impl JwksServer {
         Self { address, shared, task }
     }
 
-    /// Where the key set is.
+    /// Returns the URL of the key set.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}/.well-known/jwks.json", self.address)
     }
 
-    /// Answers like this from now on.
+    /// Sets the response to all further requests.
     pub fn reply(&self, reply: Reply) {
         self.shared.reply.send_replace(reply);
     }
 
-    /// How many requests have come so far.
+    /// Returns the number of requests so far.
     #[must_use]
     pub fn requests(&self) -> usize {
         self.shared.requests.load(Ordering::SeqCst)
@@ -85,7 +85,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         let Ok((connection, _)) = listener.accept().await else { continue };
         let shared = Arc::clone(&shared);
-        // A client that hangs up is its own affair.
+        // An error means that the client disconnected.
         tokio::spawn(async move { shared.answer(connection).await.ok() });
     }
 }

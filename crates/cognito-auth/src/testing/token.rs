@@ -1,4 +1,4 @@
-//! Building test tokens, right ones and wrong ones.
+//! Builds valid and invalid test tokens.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,10 +10,10 @@ use serde_json::{Map, Value, json};
 
 use super::key::{Algorithm, TestKey};
 
-/// The lifetime of tokens unless an app client says otherwise.
+/// The lifetime of tokens by default.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
-/// A token in the making. Whatever is not changed is as Cognito writes it.
+/// Builds a token. Unless changed, it is like those that Cognito issues.
 ///
 /// ```
 /// use cognito_auth::testing::{Algorithm, TestPool};
@@ -40,7 +40,7 @@ pub struct TokenBuilder {
     claims: Changes,
 }
 
-/// The part of a test pool that a token depends on.
+/// The part of a test pool that tokens depend on.
 #[derive(Debug, Clone)]
 pub(super) struct TokenIssuer {
     pub(super) pool_id: String,
@@ -51,7 +51,7 @@ pub(super) struct TokenIssuer {
     pub(super) id_key: TestKey,
 }
 
-/// What a test changes in a JSON object.
+/// Changes to the members of a JSON object.
 #[derive(Debug, Clone, Default)]
 struct Changes {
     members: Vec<(String, Option<Value>)>,
@@ -78,13 +78,13 @@ impl TokenBuilder {
         }
     }
 
-    /// Puts the user into a group; calls add up.
+    /// Adds the user to a group; calls add up.
     pub fn in_group(mut self, group: &str) -> Self {
         self.groups.push(group.to_owned());
         self
     }
 
-    /// Grants a scope, or several with spaces between them; calls add up.
+    /// Grants a scope, or several separated by spaces; calls add up.
     pub fn scope(mut self, scope: &str) -> Self {
         self.scopes.push(scope.to_owned());
         self
@@ -101,72 +101,72 @@ impl TokenBuilder {
         self
     }
 
-    /// Lets the token expire this long after it is issued, instead of an hour.
+    /// Sets the lifetime. Default: one hour.
     pub fn expires_in(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
         self
     }
 
-    /// Issues the token two hours ago, for one hour.
+    /// Issues the token two hours ago with a lifetime of one hour.
     pub fn expired(mut self) -> Self {
         self.issued_at -= 2 * DEFAULT_LIFETIME;
         self.expires_in(DEFAULT_LIFETIME)
     }
 
-    /// Sets a claim, whatever its value is otherwise.
+    /// Sets or replaces a claim.
     pub fn claim(mut self, name: &str, value: Value) -> Self {
         self.claims.members.push((name.to_owned(), Some(value)));
         self
     }
 
-    /// Leaves a claim out.
+    /// Removes a claim.
     pub fn without_claim(mut self, name: &str) -> Self {
         self.claims.members.push((name.to_owned(), None));
         self
     }
 
-    /// Takes these bytes, JSON or not, as the payload in place of all claims.
+    /// Replaces the whole payload with these bytes, JSON or not.
     pub fn payload_json(mut self, json: impl Into<Vec<u8>>) -> Self {
         self.claims.bytes = Some(json.into());
         self
     }
 
-    /// Sets a header parameter, whatever its value is otherwise.
+    /// Sets or replaces a header parameter.
     pub fn header(mut self, name: &str, value: Value) -> Self {
         self.header.members.push((name.to_owned(), Some(value)));
         self
     }
 
-    /// Leaves a header parameter out.
+    /// Removes a header parameter.
     pub fn without_header(mut self, name: &str) -> Self {
         self.header.members.push((name.to_owned(), None));
         self
     }
 
-    /// Takes these bytes, JSON or not, as the header in place of all parameters.
+    /// Replaces the whole header with these bytes, JSON or not.
     pub fn header_json(mut self, json: impl Into<Vec<u8>>) -> Self {
         self.header.bytes = Some(json.into());
         self
     }
 
-    /// Names another key in the header than the one that signs.
+    /// Sets the key ID in the header without changing the key that signs.
     pub fn kid(self, kid: &str) -> Self {
         self.header("kid", json!(kid))
     }
 
-    /// Signs with this key, and names it in the header, instead of the pool's.
+    /// Signs with this key instead of the pool's and names it in the header.
     pub fn signed_by(mut self, key: &TestKey) -> Self {
         self.key = Some(key.clone());
         self
     }
 
-    /// Signs by this algorithm, and names it in the header.
+    /// Signs with this algorithm and names it in the header.
     pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = algorithm;
         self
     }
 
-    /// The access token.
+    /// Creates the access token.
     #[must_use]
     pub fn access_token(&self) -> String {
         let mut claims = self.common_claims("access");
@@ -179,7 +179,7 @@ impl TokenBuilder {
         self.finish(claims, &self.issuer.access_key)
     }
 
-    /// The ID token.
+    /// Creates the ID token.
     #[must_use]
     pub fn id_token(&self) -> String {
         let mut claims = self.common_claims("id");
@@ -216,7 +216,7 @@ impl TokenBuilder {
         claims
     }
 
-    /// A sign-in through the SDK grants this scope and no other.
+    /// Returns the `scope` claim. By default it is that of a sign-in through the SDK.
     fn scope_claim(&self) -> String {
         if self.scopes.is_empty() && self.username.is_some() {
             return "aws.cognito.signin.user.admin".to_owned();
@@ -261,13 +261,13 @@ fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).expect("test tokens are issued after 1970").as_secs()
 }
 
-/// Every token has an id of its own.
+/// Returns a new token ID.
 fn next_jti() -> String {
     static TOKENS: AtomicU64 = AtomicU64::new(0);
     uuid(&format!("token {}", TOKENS.fetch_add(1, Ordering::Relaxed)))
 }
 
-/// Something that looks like a UUID and is the same for the same name.
+/// Returns text in the form of a UUID that the name determines.
 fn uuid(name: &str) -> String {
     let hash = digest(&SHA256, name.as_bytes());
     let hex: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();

@@ -1,4 +1,4 @@
-//! `Caller` and its policies over a real router.
+//! `Caller` and its policies in a router.
 
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ async fn text(response: Response<Body>) -> String {
 }
 
 #[tokio::test]
-async fn a_valid_token_names_the_caller() {
+async fn valid_token_identifies_the_caller() {
     let pool = TestPool::new();
     let app = app(pool.resource_server());
     let response = send(&app, "/name", Some(&pool.user("alice").access_token())).await;
@@ -76,7 +76,7 @@ async fn a_valid_token_names_the_caller() {
 }
 
 #[tokio::test]
-async fn without_a_token_the_challenge_names_no_error() {
+async fn challenge_without_a_token_has_no_error() {
     let pool = TestPool::new();
     let server = ResourceServer::builder(pool.verifier())
         .realm("items")
@@ -94,7 +94,7 @@ async fn without_a_token_the_challenge_names_no_error() {
 }
 
 #[tokio::test]
-async fn a_bad_token_is_an_invalid_token() {
+async fn malformed_token_is_challenged_with_invalid_token() {
     let pool = TestPool::new();
     let app = app(pool.resource_server());
     for path in ["/name", "/optional", "/write"] {
@@ -110,7 +110,7 @@ async fn a_bad_token_is_an_invalid_token() {
 }
 
 #[tokio::test]
-async fn an_optional_caller_is_nothing_without_a_token() {
+async fn optional_caller_is_none_without_a_token() {
     let pool = TestPool::new();
     let app = app(pool.resource_server());
     assert_eq!(text(send(&app, "/optional", None).await).await, "unknown");
@@ -119,7 +119,7 @@ async fn an_optional_caller_is_nothing_without_a_token() {
 }
 
 #[tokio::test]
-async fn a_missing_scope_is_named() {
+async fn challenge_names_the_missing_scope() {
     let pool = TestPool::new();
     let app = app(pool.resource_server());
     let token = pool.user("alice").scope("items/read items/writer").access_token();
@@ -135,7 +135,7 @@ async fn a_missing_scope_is_named() {
 }
 
 #[tokio::test]
-async fn all_of_names_every_scope_that_is_needed_and_any_of_needs_one() {
+async fn all_of_requires_every_scope_and_any_of_requires_one() {
     let pool = TestPool::new();
     let app = app(pool.resource_server());
     let reader = pool.user("alice").in_group("admins").scope("items/read").access_token();
@@ -153,7 +153,7 @@ async fn all_of_names_every_scope_that_is_needed_and_any_of_needs_one() {
 }
 
 #[tokio::test]
-async fn without_scope_checks_groups_still_hold() {
+async fn groups_are_checked_without_scope_checks() {
     let pool = TestPool::new();
     let app = app(ResourceServer::builder(pool.verifier()).without_scope_checks().build().unwrap());
     let user = pool.user("bob").access_token();
@@ -164,7 +164,7 @@ async fn without_scope_checks_groups_still_hold() {
 }
 
 #[tokio::test]
-async fn two_credentials_are_an_invalid_request() {
+async fn two_credentials_are_rejected_as_invalid_request() {
     let pool = TestPool::new();
     let bearer = format!("Bearer {}", pool.user("alice").access_token());
     let request = Request::get("/name").header(AUTHORIZATION, &bearer).header(AUTHORIZATION, &bearer);
@@ -174,7 +174,7 @@ async fn two_credentials_are_an_invalid_request() {
 }
 
 #[tokio::test]
-async fn without_keys_the_caller_is_asked_to_come_back() {
+async fn missing_keys_are_a_503_with_retry_after() {
     let pool = TestPool::new();
     let server = pool.serve().await;
     server.reply(Reply::Down);
@@ -200,7 +200,7 @@ async fn without_keys_the_caller_is_asked_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_token_is_verified_once_however_many_extractors_ask() {
+async fn several_extractors_verify_the_token_once() {
     let pool = TestPool::new();
     let verifier = pool.verifier_builder().cache_capacity(0).build().unwrap();
     let token = pool.user("alice").scope("items/read items/write").access_token();
@@ -210,7 +210,7 @@ async fn a_token_is_verified_once_however_many_extractors_ask() {
 }
 
 #[test]
-fn realm_and_metadata_url_must_fit_into_a_header() {
+fn realm_and_metadata_url_that_do_not_fit_into_a_header_are_rejected() {
     let builder = || ResourceServer::builder(TestPool::new().verifier());
     for text in ["a\"b", "a\r\nb", "a\\b", "ä"] {
         assert!(matches!(builder().realm(text).build(), Err(BuildError::HeaderValue { .. })), "{text}");
@@ -250,20 +250,20 @@ async fn rejection_lists_what_is_missing_for_each_way() {
 }
 
 #[tokio::test]
-async fn outcome_of_one_resource_server_does_not_count_for_another() {
+async fn outcome_of_another_resource_server_is_not_used() {
     let (one, other) = (TestPool::with_id("us-east-1_One"), TestPool::with_id("us-east-1_Other"));
     let (server, parts) = (one.resource_server(), Request::get("/"));
     let token = one.user("alice").access_token();
     let request = parts.header(AUTHORIZATION, format!("Bearer {token}")).body(()).unwrap();
     let (mut parts, ()) = request.into_parts();
     Caller::<Authenticated>::from_request_parts(&mut parts, &server).await.unwrap();
-    let refused =
+    let rejected =
         Caller::<Authenticated>::from_request_parts(&mut parts, &other.resource_server()).await.unwrap_err();
-    assert_eq!(refused.kind(), RejectionKind::InvalidToken);
+    assert_eq!(rejected.kind(), RejectionKind::InvalidToken);
 }
 
 #[tokio::test]
-async fn outcome_for_one_header_does_not_count_for_another() {
+async fn outcome_for_another_header_is_not_used() {
     let pool = TestPool::new();
     let server = pool.resource_server();
     let bearer = |name: &str| format!("Bearer {}", pool.user(name).access_token());
@@ -275,15 +275,15 @@ async fn outcome_for_one_header_does_not_count_for_another() {
     let caller = Caller::<Authenticated>::from_request_parts(&mut parts, &server).await.unwrap();
     assert_eq!(caller.username(), Some("bob"));
     parts.headers.append(AUTHORIZATION, bearer("bob").parse().unwrap());
-    let refused = Caller::<Authenticated>::from_request_parts(&mut parts, &server).await.unwrap_err();
-    assert_eq!(refused.kind(), RejectionKind::InvalidRequest);
+    let rejected = Caller::<Authenticated>::from_request_parts(&mut parts, &server).await.unwrap_err();
+    assert_eq!(rejected.kind(), RejectionKind::InvalidRequest);
     parts.headers.remove(AUTHORIZATION);
-    let refused = Caller::<Authenticated>::from_request_parts(&mut parts, &server).await.unwrap_err();
-    assert_eq!(refused.kind(), RejectionKind::MissingToken);
+    let rejected = Caller::<Authenticated>::from_request_parts(&mut parts, &server).await.unwrap_err();
+    assert_eq!(rejected.kind(), RejectionKind::MissingToken);
 }
 
 #[tokio::test]
-async fn the_cause_is_for_the_log_and_not_for_the_caller() {
+async fn response_does_not_contain_the_cause() {
     let pool = TestPool::new();
     let token =
         pool.user("alice").claim("iss", "https://evil.example.com\"\r\nx-injected: 1".into()).access_token();
@@ -299,7 +299,7 @@ async fn the_cause_is_for_the_log_and_not_for_the_caller() {
 }
 
 #[tokio::test]
-async fn query_and_cookies_are_never_read() {
+async fn token_in_query_or_cookie_is_ignored() {
     let pool = TestPool::new();
     let token = pool.user("alice").access_token();
     let uri = format!("/name?access_token={token}");
@@ -342,7 +342,7 @@ async fn every_kind_of_rejection_has_its_status_and_headers() {
 }
 
 #[tokio::test]
-async fn conditions_of_the_application_decide_on_claims() {
+async fn condition_of_the_application_checks_claims() {
     struct Acme;
 
     impl Policy for Acme {

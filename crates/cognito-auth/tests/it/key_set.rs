@@ -1,4 +1,4 @@
-//! How keys are fetched and kept, against a real HTTP server on a loopback port and with a clock that the tests move.
+//! How keys are fetched and used, with an HTTP server on a loopback port and a clock that the tests set.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Longer than the ten minutes between two refreshes can become.
+/// Longer than the time between two refreshes: ten minutes and a tenth.
 const REFRESH: Duration = Duration::from_secs(11 * 60 + 1);
 
-/// Longer than anything here may take; a test that hangs fails.
+/// The time limit of a condition; a test that hangs fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A pool whose keys are served, and a verifier that has to fetch them.
+/// A pool that serves its keys, and a verifier that fetches them.
 struct Fixture {
     pool: TestPool,
     server: JwksServer,
@@ -40,14 +40,14 @@ impl Fixture {
         Self { pool, server, clock, verifier }
     }
 
-    /// With the keys loaded.
+    /// A fixture whose keys are loaded.
     async fn ready() -> Self {
         let fixture = Self::new().await;
         fixture.verifier.ready().await.unwrap();
         fixture
     }
 
-    /// A token that is valid for as long as any can be, from now on.
+    /// A token with the longest lifetime.
     fn token(&self) -> String {
         self.token_of(&self.pool)
     }
@@ -64,13 +64,13 @@ impl Fixture {
         self.verifier.stats().pools[0].fetches
     }
 
-    /// Waits until the worker has made this many fetches.
+    /// Waits until the task has made this many fetches.
     async fn after_fetches(&self, fetches: u64) {
         eventually(async || self.fetches() >= fetches).await;
         assert_eq!(self.fetches(), fetches);
     }
 
-    /// Lets the worker do whatever it would do now. There is no event to wait for if it does nothing, as it should.
+    /// Gives the task time to do what it should not do, for which there is no event to wait for.
     async fn settle(&self) {
         for _ in 0..100 {
             tokio::task::yield_now().await;
@@ -88,7 +88,7 @@ async fn eventually(condition: impl AsyncFn() -> bool) {
     tokio::time::timeout(PATIENCE, met).await.expect("the condition is met in time");
 }
 
-/// The token under the name of a key that nobody has.
+/// The token with the ID of a key that does not exist.
 fn with_unknown_kid(raw: &str, number: usize) -> String {
     let header = json!({ "kid": format!("unknown-{number}"), "alg": "RS256" }).to_string();
     let (_, rest) = raw.split_once('.').unwrap();

@@ -1,5 +1,5 @@
 //! The crate as an application uses it.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must fail")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed step must fail the test")]
 
 mod extractors;
 mod key_set;

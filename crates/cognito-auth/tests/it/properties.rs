@@ -1,5 +1,5 @@
-//! What holds for every input: nothing panics, nothing that was tampered with is accepted, and nothing is accepted that
-//! the [reference](crate::reference) refuses.
+//! Properties of all inputs: verification does not panic, rejects modified tokens, and agrees with the
+//! [reference](crate::reference).
 
 use std::pin::pin;
 use std::sync::LazyLock;
@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::reference::Reference;
 
-/// The time at which everything here happens: 2026-01-01T00:00:00Z.
+/// The time of all tests here: 2026-01-01T00:00:00Z.
 const NOW: u64 = 1_767_225_600;
 
 static POOL: LazyLock<TestPool> = LazyLock::new(|| {
@@ -28,11 +28,11 @@ static VERIFIER: LazyLock<Verifier> =
 static VALID: LazyLock<String> =
     LazyLock::new(|| POOL.user("alice").in_group("admins").scope("items/read items/write").access_token());
 
-/// The keys are at hand, so that the future is ready at once.
+/// Verifies a token without a runtime: with fixed keys the future is ready at once.
 fn verify(raw: &str) -> Result<AccessToken, VerifyError> {
     match pin!(VERIFIER.verify_access(raw)).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome,
-        Poll::Pending => unreachable!("offline keys are waited for"),
+        Poll::Pending => unreachable!("fixed keys are never waited for"),
     }
 }
 
@@ -48,15 +48,15 @@ fn reference_accepts(raw: &str) -> bool {
 }
 
 #[test]
-fn the_valid_token_of_these_tests_is_accepted_by_both() {
+fn valid_token_of_these_tests_is_accepted_by_verifier_and_reference() {
     assert!(verify(&VALID).is_ok());
     assert!(reference_accepts(&VALID));
 }
 
 #[test]
-fn no_byte_of_a_valid_token_can_be_replaced() {
+fn token_with_a_replaced_byte_is_rejected() {
     for position in 0..VALID.len() {
-        // All 128 would take minutes; these are the neighbours in the alphabet, and what parsers stumble over.
+        // All 256 would take minutes; these are neighbours in the alphabet and bytes with a meaning to parsers.
         for byte in
             [VALID.as_bytes()[position] ^ 1, VALID.as_bytes()[position] ^ 2, b'A', b'_', b'.', b'=', b' ', 0]
         {
@@ -69,14 +69,14 @@ fn no_byte_of_a_valid_token_can_be_replaced() {
 }
 
 #[test]
-fn no_valid_token_can_be_shortened() {
+fn shortened_token_is_rejected() {
     for length in 0..VALID.len() {
         assert!(verify(&VALID[..length]).is_err(), "cut to {length} bytes");
         assert!(verify(&VALID[VALID.len() - length..]).is_err(), "cut to the last {length} bytes");
     }
 }
 
-/// Any value of a claim, with a liking for those at the edges.
+/// Any value of a claim, often one close to a limit.
 fn claim_value() -> impl Strategy<Value = Value> {
     let number = prop_oneof![
         (-20..20_i64).prop_map(|offset| json!(NOW as i64 + offset)),
@@ -125,7 +125,7 @@ fn parameter_value() -> impl Strategy<Value = Value> {
     prop_oneof![3 => known.prop_map(|text| json!(text)), 1 => claim_value()]
 }
 
-/// The JSON of an object, with some of its members changed, left out or doubled.
+/// The JSON of an object with some members changed, removed or duplicated.
 fn changed(members: Value, changes: &[(String, Option<Value>)]) -> String {
     let mut members: Map<String, Value> = members.as_object().cloned().unwrap();
     let mut doubled = String::new();
@@ -169,17 +169,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_text_panics_or_is_accepted(raw in ".{0,200}") {
+    fn random_text_is_rejected_without_panic(raw in ".{0,200}") {
         prop_assert!(verify(&raw).is_err());
     }
 
     #[test]
-    fn no_three_parts_panic_or_are_accepted(raw in "[A-Za-z0-9_-]{0,80}\\.[A-Za-z0-9_-]{0,80}\\.[A-Za-z0-9_-]{0,80}") {
+    fn three_random_parts_are_rejected_without_panic(raw in "[A-Za-z0-9_-]{0,80}\\.[A-Za-z0-9_-]{0,80}\\.[A-Za-z0-9_-]{0,80}") {
         prop_assert!(verify(&raw).is_err());
     }
 
     #[test]
-    fn no_tampering_is_accepted(edits in prop::collection::vec((any::<Index>(), any::<Option<u8>>(), any::<bool>()), 1..4)) {
+    fn token_with_random_edits_is_rejected(edits in prop::collection::vec((any::<Index>(), any::<Option<u8>>(), any::<bool>()), 1..4)) {
         let mut bytes = VALID.clone().into_bytes();
         for (index, byte, insert) in edits {
             let position = index.index(bytes.len());
@@ -195,7 +195,7 @@ proptest! {
     }
 
     #[test]
-    fn no_parts_of_two_tokens_make_a_third(parts in prop::array::uniform3(any::<bool>())) {
+    fn parts_of_two_tokens_do_not_make_a_third(parts in prop::array::uniform3(any::<bool>())) {
         let other = signed(&valid_header().to_string(), &valid_claims().to_string());
         let tokens = [VALID.split('.').collect::<Vec<_>>(), other.split('.').collect()];
         let mixed: Vec<&str> = (0..3).map(|part| tokens[usize::from(parts[part])][part]).collect();
@@ -204,7 +204,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_accepted_was_accepted_by_the_reference(
+    fn verifier_and_reference_agree(
         header in changes(&PARAMETERS, parameter_value()),
         claims in changes(&CLAIMS, claim_value()),
     ) {
@@ -215,7 +215,7 @@ proptest! {
     }
 
     #[test]
-    fn changed_claims_alone_are_judged_as_by_the_reference(claims in changes(&CLAIMS, claim_value())) {
+    fn verifier_and_reference_agree_on_changed_claims(claims in changes(&CLAIMS, claim_value())) {
         let raw = signed(&valid_header().to_string(), &changed(valid_claims(), &claims));
         let outcome = verify(&raw);
         let explained = format!("{claims:?} {outcome:?}");
@@ -223,7 +223,7 @@ proptest! {
     }
 
     #[test]
-    fn other_algorithms_never_verify(secret in prop::collection::vec(any::<u8>(), 0..64)) {
+    fn token_signed_with_hmac_is_rejected(secret in prop::collection::vec(any::<u8>(), 0..64)) {
         let raw = POOL.user("alice").algorithm(Algorithm::Hs256(secret)).header("alg", json!("RS256")).access_token();
         prop_assert!(verify(&raw).is_err());
     }

@@ -1,9 +1,9 @@
-//! What the README says about this crate's tests.
+//! The README's statements about the tests.
 
 use std::fs;
 use std::path::Path;
 
-/// The text of all Rust files under a folder.
+/// Returns the text of all files under a folder.
 fn sources(folder: &Path) -> String {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let texts = entries.map(|path| match path.extension() {
@@ -14,7 +14,7 @@ fn sources(folder: &Path) -> String {
 }
 
 #[test]
-fn every_test_that_backs_a_row_exists() {
+fn every_test_that_the_readme_names_exists() {
     let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sources = sources(&crate_folder.join("tests")) + &sources(&crate_folder.join("src"));
     let readme = fs::read_to_string(crate_folder.join("README.md")).unwrap();

@@ -1,12 +1,11 @@
-//! A second verifier of access tokens, slow and plain, to hold the real one against.
+//! A second verifier of access tokens, simple and slow, that the other is compared with.
 //!
 //! It shares no code with the crate: base64url by division, JSON by recursive descent, the signature through another
-//! entry of aws-lc-rs, and the rules written out one by one from the list in `guide::rules`. Whatever the crate accepts
-//! must be accepted here.
+//! API of aws-lc-rs, and the rules one by one as in `guide::rules`. Both must accept the same tokens.
 
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 
-/// What the reference knows of the pool.
+/// A reference verifier for one pool.
 pub(crate) struct Reference {
     pub(crate) kid: String,
     /// The public key in DER (PKCS #1).
@@ -17,7 +16,7 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
-    /// Whether the token is an access token that must be accepted at this time.
+    /// Whether this access token must be accepted at this time.
     pub(crate) fn accepts(&self, raw: &str, now: i128) -> bool {
         self.judge(raw, now).is_some()
     }
@@ -30,8 +29,8 @@ impl Reference {
 
         let header = members(&base64url(header)?)?;
         ensure(get(&header, "alg")?.text()? == "RS256")?;
-        for refused in ["crit", "b64", "zip", "enc"] {
-            ensure(get(&header, refused).is_none())?;
+        for rejected in ["crit", "b64", "zip", "enc"] {
+            ensure(get(&header, rejected).is_none())?;
         }
         if let Some(typ) = get(&header, "typ") {
             ensure(["jwt", "at+jwt"].contains(&typ.text()?.to_lowercase().as_str()))?;
@@ -80,7 +79,7 @@ fn ensure(condition: bool) -> Option<()> {
     condition.then_some(())
 }
 
-/// The bytes of canonical base64url without padding.
+/// Decodes canonical base64url without padding.
 fn base64url(text: &str) -> Option<Vec<u8>> {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut bits = Vec::new();
@@ -93,7 +92,7 @@ fn base64url(text: &str) -> Option<Vec<u8>> {
     Some(bits.chunks(8).map(|byte| byte.iter().fold(0, |byte, &bit| byte << 1 | bit as u8)).collect())
 }
 
-/// JSON, with numbers left as they were written and strings in UTF-16, as half a surrogate pair can be in one.
+/// JSON with unparsed numbers, and strings in UTF-16, because they can contain half a surrogate pair.
 enum Json {
     Null,
     Bool,
@@ -108,7 +107,7 @@ impl Json {
         if let Self::String(units) = self { String::from_utf16(units).ok() } else { None }
     }
 
-    /// A time: digits only, before the year 10 000.
+    /// Parses a time: digits only, before the year 10000.
     fn integer(&self) -> Option<i128> {
         let Self::Number(number) = self else { return None };
         ensure(number.len() <= 20 && number.bytes().all(|byte| byte.is_ascii_digit()))?;
@@ -116,7 +115,7 @@ impl Json {
     }
 }
 
-/// The members of an object whose names are all different.
+/// Parses an object whose members are all different.
 fn members(json: &[u8]) -> Option<Vec<(String, Json)>> {
     let text: Vec<char> = std::str::from_utf8(json).ok()?.chars().collect();
     let mut parser = Parser { text, position: 0 };

@@ -1,4 +1,4 @@
-//! The rules of verification, one by one: what each refuses, and where its edge is.
+//! The rules of verification: what each rejects, and its exact limit.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -12,7 +12,7 @@ mod jose;
 mod pools;
 mod times;
 
-/// A pool, a clock that stands still, and the verifier of both.
+/// A pool with a fixed clock, and its verifier.
 struct Fixture {
     pool: TestPool,
     now: i64,
@@ -40,11 +40,11 @@ impl Fixture {
         self.verify(raw).await.unwrap()
     }
 
-    async fn refused(&self, raw: &str) -> VerifyError {
+    async fn rejected(&self, raw: &str) -> VerifyError {
         self.verify(raw).await.unwrap_err()
     }
 
-    /// The token of alice with one claim changed.
+    /// A token of alice with one claim changed.
     fn with_claim(&self, name: &str, value: Value) -> String {
         self.pool.user("alice").claim(name, value).access_token()
     }
@@ -54,19 +54,19 @@ impl Fixture {
     }
 }
 
-/// Asserts the reason of a refusal.
-macro_rules! assert_refused {
-    ($refused:expr, $pattern:pat $(if $guard:expr)?) => {
-        match $refused {
+/// Asserts the reason of a rejection.
+macro_rules! assert_rejected {
+    ($rejected:expr, $pattern:pat $(if $guard:expr)?) => {
+        match $rejected {
             $pattern $(if $guard)? => {}
-            other => panic!("refused for another reason: {other:?}"),
+            other => panic!("rejected for another reason: {other:?}"),
         }
     };
 }
 
-use assert_refused;
+use assert_rejected;
 
-/// Puts another part in place of one of a token's three.
+/// Replaces one of a token's three parts.
 fn replace_part(raw: &str, index: usize, part: &str) -> String {
     let mut parts: Vec<&str> = raw.split('.').collect();
     parts[index] = part;

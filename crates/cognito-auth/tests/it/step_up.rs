@@ -64,7 +64,7 @@ async fn token_without_sign_in_is_never_recent() {
 }
 
 #[tokio::test]
-async fn new_sign_in_is_asked_for_only_if_it_is_enough() {
+async fn new_sign_in_is_requested_only_if_it_is_sufficient() {
     let fixture = Fixture::new();
     let old = |user: &str| fixture.pool.user(user).claim("auth_time", 0.into());
     let bob = fixture.verify(&old("bob").access_token()).await;
@@ -81,7 +81,7 @@ async fn new_sign_in_is_asked_for_only_if_it_is_enough() {
 }
 
 #[test]
-fn documents_name_the_strictest_max_age() {
+fn alternative_contains_the_shortest_max_age() {
     let requirements = <(Admins, MaxAge<600>, Recent)>::REQUIREMENTS;
     assert_eq!(requirements.alternatives()[0].max_age, Some(Duration::from_secs(300)));
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The tokens that were verified before.
+//! The cache of verified tokens.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -7,7 +7,7 @@ use cognito_auth::{Verifier, VerifyError};
 use serde_json::json;
 
 #[tokio::test]
-async fn a_token_is_verified_once() {
+async fn token_is_verified_once() {
     let pool = TestPool::new();
     let verifier = pool.verifier();
     let raw = pool.user("alice").access_token();
@@ -19,7 +19,7 @@ async fn a_token_is_verified_once() {
 }
 
 #[tokio::test]
-async fn an_expired_token_is_refused_though_it_is_cached() {
+async fn expired_token_is_rejected_although_it_is_cached() {
     let clock = TestClock::new();
     let pool = TestPool::new().with_clock(&clock);
     let verifier = pool.verifier_builder().clock_skew(Duration::ZERO).build().unwrap();
@@ -28,13 +28,13 @@ async fn an_expired_token_is_refused_though_it_is_cached() {
     clock.advance(Duration::from_secs(299));
     verifier.verify_access(&raw).await.unwrap();
     clock.advance(Duration::from_secs(1));
-    let refused = verifier.verify_access(&raw).await.unwrap_err();
-    assert!(matches!(refused, VerifyError::Expired { .. }), "{refused}");
+    let rejected = verifier.verify_access(&raw).await.unwrap_err();
+    assert!(matches!(rejected, VerifyError::Expired { .. }), "{rejected}");
     assert_eq!(verifier.stats().cache_hits, 1);
 }
 
 #[tokio::test]
-async fn a_cached_token_is_refused_again_if_the_clock_is_set_back_before_its_time() {
+async fn cached_token_is_rejected_if_the_clock_is_set_back_before_nbf() {
     let clock = TestClock::at(UNIX_EPOCH + Duration::from_secs(1_767_225_600));
     let pool = TestPool::new().with_clock(&clock);
     let verifier = pool.verifier();
@@ -47,7 +47,7 @@ async fn a_cached_token_is_refused_again_if_the_clock_is_set_back_before_its_tim
 }
 
 #[tokio::test]
-async fn a_withdrawn_key_empties_it() {
+async fn withdrawn_key_clears_the_cache() {
     let pool = TestPool::new();
     let server = pool.serve().await;
     let builder = Verifier::builder(pool.served_user_pool(&server)).client_ids([pool.client_id()]);
@@ -56,7 +56,7 @@ async fn a_withdrawn_key_empties_it() {
     for raw in &tokens {
         verifier.verify_access(raw).await.unwrap();
     }
-    // The same keys again are no reason to forget.
+    // The same key set again does not clear the cache.
     verifier.refresh().await.unwrap();
     assert_eq!(verifier.stats().cached_tokens, 20);
 
@@ -72,7 +72,7 @@ async fn a_withdrawn_key_empties_it() {
 }
 
 #[tokio::test]
-async fn a_key_that_comes_back_under_its_name_does_not_bring_back_tokens_of_the_old_one() {
+async fn another_key_with_the_same_id_does_not_revive_cached_tokens() {
     let pool = TestPool::new();
     let server = pool.serve().await;
     let builder = Verifier::builder(pool.served_user_pool(&server)).client_ids([pool.client_id()]);
@@ -86,7 +86,7 @@ async fn a_key_that_comes_back_under_its_name_does_not_bring_back_tokens_of_the_
 }
 
 #[tokio::test]
-async fn tokens_that_differ_in_one_byte_share_nothing() {
+async fn tokens_that_differ_in_one_byte_do_not_share_an_entry() {
     let pool = TestPool::new();
     let verifier = pool.verifier();
     let raw = pool.user("alice").access_token();
@@ -97,11 +97,11 @@ async fn tokens_that_differ_in_one_byte_share_nothing() {
         assert!(verifier.verify_access(&String::from_utf8(bytes).unwrap()).await.is_err(), "byte {position}");
     }
     let stats = verifier.stats();
-    assert_eq!((stats.cache_hits, stats.cached_tokens), (0, 1), "and what is refused is not kept");
+    assert_eq!((stats.cache_hits, stats.cached_tokens), (0, 1), "rejected tokens are not kept");
 }
 
 #[tokio::test]
-async fn an_id_token_is_not_found_in_it() {
+async fn id_token_is_not_found_in_the_cache() {
     let pool = TestPool::new();
     let verifier = pool.verifier();
     let access_token = pool.user("alice").access_token();
@@ -114,7 +114,7 @@ async fn an_id_token_is_not_found_in_it() {
 }
 
 #[tokio::test]
-async fn its_size_is_bounded_in_tokens() {
+async fn cache_does_not_exceed_its_capacity() {
     let pool = TestPool::new();
     let verifier = pool.verifier_builder().cache_capacity(16).build().unwrap();
     for number in 0..200 {
@@ -124,7 +124,7 @@ async fn its_size_is_bounded_in_tokens() {
 }
 
 #[tokio::test]
-async fn it_can_be_switched_off() {
+async fn cache_can_be_disabled() {
     let pool = TestPool::new();
     let verifier = pool.verifier_builder().cache_capacity(0).build().unwrap();
     let raw = pool.user("alice").access_token();
@@ -135,7 +135,7 @@ async fn it_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn the_counters_tell_what_became_of_tokens() {
+async fn counters_count_each_outcome() {
     let pool = TestPool::new();
     let verifier =
         pool.verifier_builder().deny_if(|token| token.username() == Some("mallory")).build().unwrap();
@@ -151,7 +151,7 @@ async fn the_counters_tell_what_became_of_tokens() {
         let _ = verifier.verify_access(&raw).await;
     }
     let stats = verifier.stats();
-    assert_eq!((stats.accepted, stats.cache_hits, stats.expired, stats.refused), (1, 0, 1, 4));
+    assert_eq!((stats.accepted, stats.cache_hits, stats.expired, stats.rejected), (1, 0, 1, 4));
     assert_eq!((stats.pools[0].keys, stats.pools[0].key_set_age), (2, None));
     assert_eq!(stats.pools[0].user_pool_id, pool.id());
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Fixture, MINUTE, REFRESH, eventually, is_pending, is_unavailable, with_unknown_kid};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_first_requests_cause_one_fetch_and_all_succeed() {
+async fn thousand_first_requests_cause_one_fetch_and_all_succeed() {
     let fixture = Fixture::new().await;
     let raw = fixture.token();
     let requests: Vec<_> = (0..1_000)
@@ -27,7 +27,7 @@ async fn a_thousand_first_requests_cause_one_fetch_and_all_succeed() {
 }
 
 #[tokio::test]
-async fn what_is_refused_without_a_key_causes_no_fetch() {
+async fn token_that_is_rejected_without_a_key_causes_no_fetch() {
     let fixture = Fixture::new().await;
     let alice = fixture.pool.user("alice");
     for raw in [
@@ -42,7 +42,7 @@ async fn what_is_refused_without_a_key_causes_no_fetch() {
         assert!(fixture.verifier.verify_access(&raw).await.is_err());
     }
     assert_eq!(fixture.server.requests(), 0);
-    assert_eq!(fixture.fetches(), 0, "not even the worker was started");
+    assert_eq!(fixture.fetches(), 0, "the task was not started");
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn rotated_key_is_accepted_at_once_and_the_withdrawn_one_is_rejected() {
 }
 
 #[tokio::test]
-async fn requested_fetch_is_made_when_it_is_due_even_if_nobody_asks_again() {
+async fn requested_fetch_is_made_when_it_is_due_without_another_request() {
     let fixture = Fixture::ready().await;
     let raw = fixture.token();
     let rotated = fixture.pool.rotated();
@@ -152,7 +152,7 @@ async fn requested_fetch_is_made_when_it_is_due_even_if_nobody_asks_again() {
 }
 
 #[tokio::test]
-async fn an_unknown_kid_waits_for_the_fetch_it_causes() {
+async fn unknown_kid_waits_for_the_fetch_that_it_causes() {
     let fixture = Fixture::ready().await;
     let rotated = fixture.pool.rotated();
     fixture.server.reply(Reply::After(Duration::from_millis(200), rotated.jwks()));
@@ -174,7 +174,7 @@ async fn keys_are_fetched_again_every_ten_minutes() {
 }
 
 #[tokio::test]
-async fn refresh_fetches_at_once_and_tells_of_failure() {
+async fn refresh_fetches_at_once_and_reports_failure() {
     let fixture = Fixture::ready().await;
     fixture.verifier.refresh().await.unwrap();
     assert_eq!(fixture.server.requests(), 2);
@@ -188,7 +188,7 @@ async fn refresh_fetches_at_once_and_tells_of_failure() {
 }
 
 #[test]
-fn a_verifier_outlives_the_runtime_of_its_worker() {
+fn verifier_works_after_the_runtime_of_its_task_has_ended() {
     let runtime =
         || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let server_runtime = runtime();
@@ -205,7 +205,7 @@ fn a_verifier_outlives_the_runtime_of_its_worker() {
 }
 
 #[tokio::test]
-async fn the_worker_ends_with_the_last_clone() {
+async fn task_ends_with_the_last_clone() {
     let fixture = Fixture::ready().await;
     let Fixture { server, clock, verifier, .. } = fixture;
     let clone = verifier.clone();

@@ -1,4 +1,4 @@
-//! Which keys are taken, and from where.
+//! Which keys are used, and where they come from.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{DAY, Fixture, is_unavailable, with_unknown_kid};
 
 #[tokio::test]
-async fn key_urls_in_the_header_are_never_asked() {
+async fn key_urls_in_the_header_are_not_fetched() {
     let fixture = Fixture::ready().await;
     let attacker = TestKey::generate("attacker");
     let trap = JwksServer::start(&json!({ "keys": [attacker.jwk()] })).await;
@@ -21,7 +21,7 @@ async fn key_urls_in_the_header_are_never_asked() {
 }
 
 #[tokio::test]
-async fn odd_keys_are_skipped_one_by_one() {
+async fn unusable_keys_are_skipped_one_by_one() {
     let fixture = Fixture::new().await;
     let good = fixture.pool.access_key().jwk();
     let with = |name: &str, value: Value| {
@@ -76,13 +76,13 @@ async fn keys_given_as_text_need_no_network_and_do_not_age() {
     verifier.refresh().await.unwrap();
     let raw = pool.user("alice").access_token();
     assert!(verifier.verify_access(&raw).await.is_ok());
-    let refused = verifier.verify_access(&with_unknown_kid(&raw, 1)).await.unwrap_err();
-    assert!(matches!(refused, VerifyError::UnknownKey { .. }));
+    let rejected = verifier.verify_access(&with_unknown_kid(&raw, 1)).await.unwrap_err();
+    assert!(matches!(rejected, VerifyError::UnknownKey { .. }));
     assert_eq!(verifier.stats().pools[0].fetches, 0);
 }
 
 #[test]
-fn text_that_is_no_key_set_is_refused() {
+fn text_that_is_not_a_key_set_is_rejected() {
     let pool = || UserPool::new("eu-west-1_A1").unwrap();
     for text in ["", "{}", "[]", "{\"keys\":{}}", "{\"keys\":[]}", "{\"keys\":[],\"keys\":[]}", "<html>"] {
         assert!(pool().with_jwks_json(text).is_err(), "{text}");
@@ -90,7 +90,7 @@ fn text_that_is_no_key_set_is_refused() {
 }
 
 #[test]
-fn keys_that_must_be_fetched_need_a_runtime_and_given_ones_do_not() {
+fn fetching_keys_requires_a_runtime() {
     let pool = TestPool::new();
     let raw = pool.user("alice").access_token();
     let block_on = |verifier: &Verifier| {
@@ -107,7 +107,7 @@ fn keys_that_must_be_fetched_need_a_runtime_and_given_ones_do_not() {
 }
 
 #[tokio::test]
-async fn each_pool_has_keys_of_its_own() {
+async fn each_pool_has_its_own_keys() {
     let (one, other) = (TestPool::with_id("us-east-1_One"), TestPool::with_id("us-east-1_Other"));
     let (one_server, other_server) = (one.serve().await, other.serve().await);
     other_server.reply(Reply::Down);

@@ -1,4 +1,4 @@
-//! The issuer is down, slow or answers nonsense.
+//! The issuer is down, slow or sends invalid responses.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::{DAY, Fixture, REFRESH, eventually, is_unavailable};
 
-/// Old keys serve while `reply` is all that the issuer says, until they are a day old.
-async fn old_keys_outlast(reply: Reply) {
+/// Checks that old keys are used while the issuer sends this response, until they are a day old.
+async fn old_keys_are_used(reply: Reply) {
     let fixture = Fixture::ready().await;
     let loaded_at = fixture.clock.now();
     let raw = fixture.token();
@@ -35,56 +35,56 @@ async fn old_keys_outlast(reply: Reply) {
 }
 
 #[tokio::test]
-async fn old_keys_outlast_an_issuer_that_is_down() {
-    old_keys_outlast(Reply::Down).await;
+async fn old_keys_are_used_while_the_issuer_is_down() {
+    old_keys_are_used(Reply::Down).await;
 }
 
 #[tokio::test]
-async fn old_keys_outlast_an_issuer_that_fails() {
-    old_keys_outlast(Reply::Status(500, "oops".to_owned())).await;
-    old_keys_outlast(Reply::Status(429, String::new())).await;
-    old_keys_outlast(Reply::Status(204, String::new())).await;
+async fn old_keys_are_used_while_the_issuer_fails() {
+    old_keys_are_used(Reply::Status(500, "oops".to_owned())).await;
+    old_keys_are_used(Reply::Status(429, String::new())).await;
+    old_keys_are_used(Reply::Status(204, String::new())).await;
 }
 
 #[tokio::test]
-async fn old_keys_outlast_an_issuer_that_stalls() {
-    old_keys_outlast(Reply::Stall).await;
+async fn old_keys_are_used_while_the_issuer_stalls() {
+    old_keys_are_used(Reply::Stall).await;
 }
 
 #[tokio::test]
-async fn old_keys_outlast_an_issuer_that_is_slow() {
-    old_keys_outlast(Reply::After(Duration::from_secs(10), TestPool::new().jwks())).await;
+async fn old_keys_are_used_while_the_issuer_is_slow() {
+    old_keys_are_used(Reply::After(Duration::from_secs(10), TestPool::new().jwks())).await;
 }
 
 #[tokio::test]
-async fn old_keys_outlast_html() {
-    old_keys_outlast(Reply::Status(200, "<!doctype html><title>Sign in</title>".to_owned())).await;
+async fn old_keys_are_used_while_the_issuer_serves_html() {
+    old_keys_are_used(Reply::Status(200, "<!doctype html><title>Sign in</title>".to_owned())).await;
 }
 
 #[tokio::test]
-async fn old_keys_outlast_a_set_without_usable_keys() {
+async fn old_keys_are_used_while_the_set_has_no_usable_keys() {
     for set in
         [json!({ "keys": [] }), json!({}), json!([]), json!({ "keys": [{ "kty": "AKP", "kid": "a" }] })]
     {
-        old_keys_outlast(Reply::Keys(set)).await;
+        old_keys_are_used(Reply::Keys(set)).await;
     }
 }
 
 #[tokio::test]
-async fn old_keys_outlast_fifty_megabytes() {
-    old_keys_outlast(Reply::Huge(50 * 1024 * 1024)).await;
+async fn old_keys_are_used_while_the_response_is_too_large() {
+    old_keys_are_used(Reply::Huge(50 * 1024 * 1024)).await;
 }
 
 #[tokio::test]
 async fn redirects_are_not_followed() {
     let attacker = TestPool::new().rotated();
     let trap = attacker.serve().await;
-    old_keys_outlast(Reply::Redirect(trap.url())).await;
+    old_keys_are_used(Reply::Redirect(trap.url())).await;
     assert_eq!(trap.requests(), 0);
 }
 
 #[tokio::test]
-async fn a_start_without_keys_fails_fast_and_recovers_by_itself() {
+async fn start_without_keys_fails_fast_and_recovers() {
     let fixture = Fixture::new().await;
     fixture.server.reply(Reply::Down);
     let raw = fixture.token();
@@ -97,7 +97,7 @@ async fn a_start_without_keys_fails_fast_and_recovers_by_itself() {
     }
     assert_eq!(fixture.server.requests(), asked, "callers cause no attempts");
 
-    // However long it takes, attempts stay seconds apart.
+    // Attempts stay seconds apart during a long outage.
     for _ in 0..10 {
         let before = fixture.fetches();
         fixture.clock.advance(Duration::from_secs(5));
@@ -110,7 +110,7 @@ async fn a_start_without_keys_fails_fast_and_recovers_by_itself() {
 }
 
 #[tokio::test]
-async fn failures_are_retried_sooner_than_the_next_refresh_and_ever_more_slowly() {
+async fn failed_fetch_is_retried_with_increasing_delays() {
     let fixture = Fixture::ready().await;
     fixture.server.reply(Reply::Down);
     fixture.clock.advance(REFRESH);

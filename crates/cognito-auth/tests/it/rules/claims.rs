@@ -1,14 +1,14 @@
-//! What the claims of an access token must say, and what can be read from them.
+//! The rules for the claims of access tokens, and their accessors.
 
 use std::time::Duration;
 
 use cognito_auth::{ObjectError, Principal, VerifierBuilder, VerifyError};
 use serde_json::{Value, json};
 
-use super::{Fixture, assert_refused};
+use super::{Fixture, assert_rejected};
 
 #[tokio::test]
-async fn what_cognito_issues_is_accepted_and_read() {
+async fn token_of_a_user_is_accepted_and_its_claims_are_readable() {
     let fixture = Fixture::new();
     let token = fixture
         .pool
@@ -34,13 +34,13 @@ async fn what_cognito_issues_is_accepted_and_read() {
 }
 
 #[tokio::test]
-async fn a_machine_is_known_by_its_app_client() {
+async fn machine_client_is_identified_by_its_app_client() {
     let fixture = Fixture::new();
     let machine = fixture.pool.machine().scope("items/read");
     let token = fixture.accepted(&machine.access_token()).await;
     assert_eq!(token.principal(), Principal::Machine { client_id: fixture.pool.client_id() });
     assert_eq!(token.username(), None);
-    // AWS promises hardly any claim of such a token.
+    // AWS documents hardly any claim of such a token.
     let mut bare = machine;
     for claim in ["sub", "jti", "auth_time", "scope", "version"] {
         bare = bare.without_claim(claim);
@@ -49,33 +49,33 @@ async fn a_machine_is_known_by_its_app_client() {
 }
 
 #[tokio::test]
-async fn users_without_a_name_are_not_taken_for_one_machine() {
+async fn user_without_a_name_is_not_mistaken_for_a_machine_client() {
     let fixture = Fixture::new();
     let token = fixture.accepted(&fixture.without_claim("username")).await;
     assert_eq!(token.principal(), Principal::User { sub: token.sub(), username: token.sub(), groups: &[] });
 }
 
 #[tokio::test]
-async fn the_payload_must_be_an_object_without_duplicates() {
+async fn payload_that_is_not_an_object_or_has_duplicates_is_rejected() {
     let fixture = Fixture::new();
     let alice = fixture.pool.user("alice");
     for payload in
         ["", "[]", "1", "\"text\"", "null", "{", "{}x", "{}{}", "\u{feff}{}", "{\"a\":NaN}", "{'a':1}"]
     {
         let signed = alice.clone().payload_json(payload).access_token();
-        assert_refused!(fixture.refused(&signed).await, VerifyError::Claims(_));
+        assert_rejected!(fixture.rejected(&signed).await, VerifyError::Claims(_));
     }
     for duplicate in [r#""exp":1,"exp":2"#, r#""exp":1,"\u0065xp":2"#, r#""x":1,"x":1"#] {
         let signed = alice.clone().payload_json(format!("{{{duplicate}}}")).access_token();
-        assert_refused!(fixture.refused(&signed).await, VerifyError::Claims(ObjectError::Duplicate { .. }));
+        assert_rejected!(fixture.rejected(&signed).await, VerifyError::Claims(ObjectError::Duplicate { .. }));
     }
     let nested = format!("{{\"a\":{}1{}}}", "[".repeat(4_000), "]".repeat(4_000));
     let signed = alice.payload_json(nested).access_token();
-    assert_refused!(fixture.refused(&signed).await, VerifyError::MissingClaim { claim: "iss" });
+    assert_rejected!(fixture.rejected(&signed).await, VerifyError::MissingClaim { claim: "iss" });
 }
 
 #[tokio::test]
-async fn the_issuer_must_be_the_pools_byte_by_byte() {
+async fn issuer_must_equal_that_of_the_pool_byte_by_byte() {
     let fixture = Fixture::new();
     let issuer = fixture.pool.issuer().to_owned();
     let host = "cognito-idp.us-east-1.amazonaws.com";
@@ -92,82 +92,82 @@ async fn the_issuer_must_be_the_pools_byte_by_byte() {
         json!(issuer.replace("us-east-1_TestPool", "us-east-1_OtherTestPool")),
         json!(""),
     ] {
-        assert_refused!(fixture.refused(&fixture.with_claim("iss", iss)).await, VerifyError::Issuer { .. });
+        assert_rejected!(fixture.rejected(&fixture.with_claim("iss", iss)).await, VerifyError::Issuer { .. });
     }
     for iss in [json!([issuer]), json!(null), json!(1)] {
-        let refused = fixture.refused(&fixture.with_claim("iss", iss)).await;
-        assert_refused!(refused, VerifyError::ClaimType { claim: "iss", .. });
+        let rejected = fixture.rejected(&fixture.with_claim("iss", iss)).await;
+        assert_rejected!(rejected, VerifyError::ClaimType { claim: "iss", .. });
     }
-    let refused = fixture.refused(&fixture.without_claim("iss")).await;
-    assert_refused!(refused, VerifyError::MissingClaim { claim: "iss" });
+    let rejected = fixture.rejected(&fixture.without_claim("iss")).await;
+    assert_rejected!(rejected, VerifyError::MissingClaim { claim: "iss" });
 }
 
 #[tokio::test]
-async fn an_id_token_is_no_access_token() {
+async fn id_token_is_rejected_as_an_access_token() {
     let fixture = Fixture::new();
-    let refused = fixture.refused(&fixture.pool.user("alice").id_token()).await;
-    assert_refused!(refused, VerifyError::TokenUse { expected: "access", .. });
+    let rejected = fixture.rejected(&fixture.pool.user("alice").id_token()).await;
+    assert_rejected!(rejected, VerifyError::TokenUse { expected: "access", .. });
     for token_use in ["Access", "access ", "refresh", ""] {
-        let refused = fixture.refused(&fixture.with_claim("token_use", json!(token_use))).await;
-        assert_refused!(refused, VerifyError::TokenUse { .. });
+        let rejected = fixture.rejected(&fixture.with_claim("token_use", json!(token_use))).await;
+        assert_rejected!(rejected, VerifyError::TokenUse { .. });
     }
     for token_use in [json!(1), json!(null), json!(["access"])] {
-        let refused = fixture.refused(&fixture.with_claim("token_use", token_use)).await;
-        assert_refused!(refused, VerifyError::ClaimType { claim: "token_use", .. });
+        let rejected = fixture.rejected(&fixture.with_claim("token_use", token_use)).await;
+        assert_rejected!(rejected, VerifyError::ClaimType { claim: "token_use", .. });
     }
-    let refused = fixture.refused(&fixture.without_claim("token_use")).await;
-    assert_refused!(refused, VerifyError::MissingClaim { claim: "token_use" });
+    let rejected = fixture.rejected(&fixture.without_claim("token_use")).await;
+    assert_rejected!(rejected, VerifyError::MissingClaim { claim: "token_use" });
 }
 
 #[tokio::test]
-async fn only_allowed_app_clients_are_accepted() {
+async fn token_of_another_app_client_is_rejected() {
     let fixture = Fixture::with(|builder| builder.client_ids(["second"]));
     fixture.accepted(&fixture.pool.user("alice").access_token()).await;
     fixture.accepted(&fixture.with_claim("client_id", json!("second"))).await;
     for client_id in ["third", "Second", "second ", ""] {
-        let refused = fixture.refused(&fixture.with_claim("client_id", json!(client_id))).await;
-        assert_refused!(refused, VerifyError::Client { .. });
+        let rejected = fixture.rejected(&fixture.with_claim("client_id", json!(client_id))).await;
+        assert_rejected!(rejected, VerifyError::Client { .. });
     }
     for client_id in [json!(["second"]), json!(null)] {
-        let refused = fixture.refused(&fixture.with_claim("client_id", client_id)).await;
-        assert_refused!(refused, VerifyError::ClaimType { claim: "client_id", .. });
+        let rejected = fixture.rejected(&fixture.with_claim("client_id", client_id)).await;
+        assert_rejected!(rejected, VerifyError::ClaimType { claim: "client_id", .. });
     }
-    let refused = fixture.refused(&fixture.without_claim("client_id")).await;
-    assert_refused!(refused, VerifyError::MissingClaim { claim: "client_id" });
+    let rejected = fixture.rejected(&fixture.without_claim("client_id")).await;
+    assert_rejected!(rejected, VerifyError::MissingClaim { claim: "client_id" });
 
     let open = Fixture::with(VerifierBuilder::any_client);
     open.accepted(&open.with_claim("client_id", json!("third"))).await;
 }
 
 #[tokio::test]
-async fn a_bound_token_must_be_bound_to_this_resource() {
+async fn token_bound_to_another_resource_is_rejected() {
     let fixture = Fixture::with(|builder| builder.resources(["https://api.example.com"]));
     fixture.accepted(&fixture.pool.user("alice").access_token()).await;
     fixture.accepted(&fixture.with_claim("aud", json!("https://api.example.com"))).await;
     for audience in ["https://other.example.com", "https://api.example.com/", fixture.pool.client_id(), ""] {
-        let refused = fixture.refused(&fixture.with_claim("aud", json!(audience))).await;
-        assert_refused!(refused, VerifyError::Audience { .. });
+        let rejected = fixture.rejected(&fixture.with_claim("aud", json!(audience))).await;
+        assert_rejected!(rejected, VerifyError::Audience { .. });
     }
     for audience in [json!(["https://api.example.com"]), json!(null)] {
-        let refused = fixture.refused(&fixture.with_claim("aud", audience)).await;
-        assert_refused!(refused, VerifyError::ClaimType { claim: "aud", .. });
+        let rejected = fixture.rejected(&fixture.with_claim("aud", audience)).await;
+        assert_rejected!(rejected, VerifyError::ClaimType { claim: "aud", .. });
     }
     let unbound = Fixture::new();
-    let refused = unbound.refused(&unbound.with_claim("aud", json!("https://api.example.com"))).await;
-    assert_refused!(refused, VerifyError::Audience { .. });
+    let rejected = unbound.rejected(&unbound.with_claim("aud", json!("https://api.example.com"))).await;
+    assert_rejected!(rejected, VerifyError::Audience { .. });
 }
 
 #[tokio::test]
-async fn a_sender_constrained_token_is_no_bearer_token() {
+async fn sender_constrained_token_is_rejected() {
     let fixture = Fixture::new();
     for cnf in [json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}), json!({}), json!(null)] {
-        let refused = fixture.refused(&fixture.with_claim("cnf", cnf)).await;
-        assert_refused!(refused, VerifyError::SenderConstrained);
+        let rejected = fixture.rejected(&fixture.with_claim("cnf", cnf)).await;
+        assert_rejected!(rejected, VerifyError::SenderConstrained);
     }
 }
 
 #[tokio::test]
-async fn claims_of_another_type_are_refused_and_never_converted() {
+async fn claim_of_another_type_is_rejected_and_not_converted() {
     let fixture = Fixture::new();
     for groups in [
         json!("admins"),
@@ -177,21 +177,27 @@ async fn claims_of_another_type_are_refused_and_never_converted() {
         json!(["a", 1]),
         json!(null),
     ] {
-        let refused = fixture.refused(&fixture.with_claim("cognito:groups", groups)).await;
-        assert_refused!(refused, VerifyError::ClaimType { claim: "cognito:groups", .. });
+        let rejected = fixture.rejected(&fixture.with_claim("cognito:groups", groups)).await;
+        assert_rejected!(rejected, VerifyError::ClaimType { claim: "cognito:groups", .. });
     }
     for name in ["scope", "username", "sub", "jti", "origin_jti"] {
         for value in [json!(["items/read"]), json!(null), json!(1), json!({})] {
-            let refused = fixture.refused(&fixture.with_claim(name, value)).await;
-            assert_refused!(refused, VerifyError::ClaimType { claim, .. } if claim == name);
+            let rejected = fixture.rejected(&fixture.with_claim(name, value)).await;
+            assert_rejected!(rejected, VerifyError::ClaimType { claim, .. } if claim == name);
         }
     }
-    let refused = fixture.refused(&fixture.without_claim("sub")).await;
-    assert_refused!(refused, VerifyError::MissingClaim { claim: "sub" });
+    let rejected = fixture.rejected(&fixture.without_claim("sub")).await;
+    assert_rejected!(rejected, VerifyError::MissingClaim { claim: "sub" });
     let empty = fixture.pool.user("alice").claim("sub", json!(""));
-    assert_refused!(fixture.refused(&empty.access_token()).await, VerifyError::MissingClaim { claim: "sub" });
+    assert_rejected!(
+        fixture.rejected(&empty.access_token()).await,
+        VerifyError::MissingClaim { claim: "sub" }
+    );
     let empty = fixture.pool.machine().claim("sub", json!(""));
-    assert_refused!(fixture.refused(&empty.access_token()).await, VerifyError::MissingClaim { claim: "sub" });
+    assert_rejected!(
+        fixture.rejected(&empty.access_token()).await,
+        VerifyError::MissingClaim { claim: "sub" }
+    );
     assert!(
         fixture
             .verifier
@@ -202,7 +208,7 @@ async fn claims_of_another_type_are_refused_and_never_converted() {
 }
 
 #[tokio::test]
-async fn scopes_and_groups_match_whole_and_exactly() {
+async fn scopes_and_groups_match_exactly() {
     let fixture = Fixture::new();
     let raw =
         fixture.with_claim("scope", json!(" items/readwrite  Items/Read items/read\titems/write  openid "));
@@ -219,7 +225,7 @@ async fn scopes_and_groups_match_whole_and_exactly() {
 }
 
 #[tokio::test]
-async fn rights_come_from_their_own_claim_only() {
+async fn scopes_and_groups_come_only_from_their_own_claims() {
     let fixture = Fixture::new();
     let alice = fixture.pool.user("alice").scope("admins").in_group("items/write");
     let alice = alice.claim("groups", json!(["admins"])).claim("custom:groups", json!(["admins"]));
@@ -228,7 +234,7 @@ async fn rights_come_from_their_own_claim_only() {
 }
 
 #[tokio::test]
-async fn unknown_claims_are_no_reason_to_refuse() {
+async fn unknown_claims_are_accepted() {
     let fixture = Fixture::new();
     let token = fixture.with_claim("urn:new", json!({"deep": [1, {"er": null}], "dup": 1}));
     let token = fixture.accepted(&token).await;
@@ -236,21 +242,21 @@ async fn unknown_claims_are_no_reason_to_refuse() {
 }
 
 #[tokio::test]
-async fn a_deny_list_refuses_what_is_valid_but_for_it_cached_or_not() {
+async fn token_on_the_deny_list_is_rejected_even_if_cached() {
     let fixture = Fixture::with(|builder| builder.deny_if(|token| token.username() == Some("mallory")));
     fixture.accepted(&fixture.pool.user("alice").access_token()).await;
     let raw = fixture.pool.user("mallory").access_token();
     for _ in 0..2 {
-        assert_refused!(fixture.refused(&raw).await, VerifyError::DenyListed);
+        assert_rejected!(fixture.rejected(&raw).await, VerifyError::DenyListed);
     }
 }
 
 #[tokio::test]
-async fn neither_errors_nor_debug_output_tell_secrets() {
+async fn errors_and_debug_output_contain_no_secrets() {
     let fixture = Fixture::new();
     let builder = fixture.pool.user("alice-secret").claim("email", json!("alice@secret.example.com"));
     let raw = builder.in_group("secret-group").claim("nbf", json!("secret-value")).access_token();
-    let error = fixture.refused(&raw).await;
+    let error = fixture.rejected(&raw).await;
     let valid = fixture.pool.user("alice-secret").in_group("secret-group").access_token();
     let token = fixture.accepted(&valid).await;
     let claim_error = token.claim::<u8>("username").unwrap_err();

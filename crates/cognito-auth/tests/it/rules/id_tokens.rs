@@ -1,14 +1,14 @@
-//! ID tokens, which have rules of their own.
+//! The rules for ID tokens.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use cognito_auth::testing::TestKey;
 use cognito_auth::{IdTokenError, VerifyError};
 use serde_json::{Value, json};
 
-use super::{Fixture, assert_refused, encode};
+use super::{Fixture, assert_rejected, encode};
 
 #[tokio::test]
-async fn an_id_token_is_verified_by_rules_of_its_own() {
+async fn id_token_is_accepted_and_its_claims_are_readable() {
     let fixture = Fixture::new();
     let alice = fixture.pool.user("alice").in_group("admins");
     let raw = alice.id_token();
@@ -19,36 +19,36 @@ async fn an_id_token_is_verified_by_rules_of_its_own() {
     assert_eq!(token.user_pool_id(), fixture.pool.id());
     assert_eq!(token.claim::<String>("email").unwrap().as_deref(), Some("alice@example.com"));
 
-    let refused = fixture.verifier.verify_id(&alice.access_token()).await.unwrap_err();
-    assert_refused!(refused, VerifyError::TokenUse { expected: "id", .. });
+    let rejected = fixture.verifier.verify_id(&alice.access_token()).await.unwrap_err();
+    assert_rejected!(rejected, VerifyError::TokenUse { expected: "id", .. });
 }
 
 #[tokio::test]
-async fn an_id_token_must_be_for_an_allowed_client_and_current() {
+async fn id_token_for_another_client_or_time_is_rejected() {
     let fixture = Fixture::new();
     let alice = fixture.pool.user("alice");
-    let refuse = async |raw: String| fixture.verifier.verify_id(&raw).await.unwrap_err();
+    let reject = async |raw: String| fixture.verifier.verify_id(&raw).await.unwrap_err();
     let audience = |aud: Value| alice.clone().claim("aud", aud).id_token();
-    assert_refused!(refuse(audience(json!("other"))).await, VerifyError::Client { .. });
+    assert_rejected!(reject(audience(json!("other"))).await, VerifyError::Client { .. });
     let array = audience(json!([fixture.pool.client_id()]));
-    assert_refused!(refuse(array).await, VerifyError::ClaimType { claim: "aud", .. });
+    assert_rejected!(reject(array).await, VerifyError::ClaimType { claim: "aud", .. });
     let missing = alice.clone().without_claim("aud").id_token();
-    assert_refused!(refuse(missing).await, VerifyError::MissingClaim { claim: "aud" });
+    assert_rejected!(reject(missing).await, VerifyError::MissingClaim { claim: "aud" });
     let missing = alice.clone().without_claim("sub").id_token();
-    assert_refused!(refuse(missing).await, VerifyError::MissingClaim { claim: "sub" });
-    assert_refused!(refuse(alice.clone().expired().id_token()).await, VerifyError::Expired { .. });
-    assert_refused!(
-        refuse(alice.clone().claim("iss", json!("x")).id_token()).await,
+    assert_rejected!(reject(missing).await, VerifyError::MissingClaim { claim: "sub" });
+    assert_rejected!(reject(alice.clone().expired().id_token()).await, VerifyError::Expired { .. });
+    assert_rejected!(
+        reject(alice.clone().claim("iss", json!("x")).id_token()).await,
         VerifyError::Issuer { .. }
     );
     let constrained = alice.clone().claim("cnf", json!({})).id_token();
-    assert_refused!(refuse(constrained).await, VerifyError::SenderConstrained);
+    assert_rejected!(reject(constrained).await, VerifyError::SenderConstrained);
     let foreign = alice.signed_by(&TestKey::generate(fixture.pool.id_key().kid())).id_token();
-    assert_refused!(refuse(foreign).await, VerifyError::Signature);
+    assert_rejected!(reject(foreign).await, VerifyError::Signature);
 }
 
 #[tokio::test]
-async fn nonce_and_at_hash_tie_an_id_token_to_a_sign_in() {
+async fn nonce_and_at_hash_must_match_the_sign_in() {
     let fixture = Fixture::new();
     let alice = fixture.pool.user("alice");
     let access_token = alice.access_token();
@@ -57,12 +57,12 @@ async fn nonce_and_at_hash_tie_an_id_token_to_a_sign_in() {
         alice.clone().claim("nonce", json!("n-1")).claim("at_hash", json!(encode(&hash.as_ref()[..16])));
     let token = fixture.verifier.verify_id(&raw.id_token()).await.unwrap();
     assert!(token.check_nonce("n-1").is_ok());
-    assert_refused!(token.check_nonce("n-2").unwrap_err(), IdTokenError::Nonce);
+    assert_rejected!(token.check_nonce("n-2").unwrap_err(), IdTokenError::Nonce);
     assert!(token.check_access_token(&access_token).is_ok());
     let other = fixture.pool.user("bob").access_token();
-    assert_refused!(token.check_access_token(&other).unwrap_err(), IdTokenError::AccessTokenHash);
+    assert_rejected!(token.check_access_token(&other).unwrap_err(), IdTokenError::AccessTokenHash);
 
     let bare = fixture.verifier.verify_id(&alice.id_token()).await.unwrap();
-    assert_refused!(bare.check_nonce("").unwrap_err(), IdTokenError::Nonce);
-    assert_refused!(bare.check_access_token(&access_token).unwrap_err(), IdTokenError::AccessTokenHash);
+    assert_rejected!(bare.check_nonce("").unwrap_err(), IdTokenError::Nonce);
+    assert_rejected!(bare.check_access_token(&access_token).unwrap_err(), IdTokenError::AccessTokenHash);
 }

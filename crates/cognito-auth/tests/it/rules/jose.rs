@@ -6,29 +6,29 @@ use cognito_auth::testing::{Algorithm, TestKey};
 use cognito_auth::{ObjectError, Part, VerifyError};
 use serde_json::json;
 
-use super::{Fixture, assert_refused, encode, replace_part};
+use super::{Fixture, assert_rejected, encode, replace_part};
 
 #[tokio::test]
-async fn the_size_is_limited_before_anything_is_read() {
+async fn size_is_checked_before_parsing() {
     let fixture = Fixture::with(|builder| builder.max_token_bytes(2_000));
     let long = ".".repeat(2_001);
-    assert_refused!(fixture.refused(&long).await, VerifyError::TooLarge { size: 2_001, limit: 2_000 });
-    assert_refused!(fixture.refused(&long[1..]).await, VerifyError::Parts);
+    assert_rejected!(fixture.rejected(&long).await, VerifyError::TooLarge { size: 2_001, limit: 2_000 });
+    assert_rejected!(fixture.rejected(&long[1..]).await, VerifyError::Parts);
 }
 
 #[tokio::test]
-async fn anything_but_three_parts_is_refused() {
+async fn token_without_exactly_three_parts_is_rejected() {
     let fixture = Fixture::new();
     let raw = fixture.pool.user("alice").access_token();
     for raw in
         ["", ".", "a.b", &format!("{raw}."), &format!("{raw}.a.b"), &format!(".{raw}"), "{\"payload\":\"\"}"]
     {
-        assert_refused!(fixture.refused(raw).await, VerifyError::Parts);
+        assert_rejected!(fixture.rejected(raw).await, VerifyError::Parts);
     }
 }
 
 #[tokio::test]
-async fn every_part_must_be_canonical_base64url() {
+async fn part_that_is_not_canonical_base64url_is_rejected() {
     let fixture = Fixture::new();
     let raw = fixture.pool.user("alice").access_token();
     let parts: Vec<&str> = raw.split('.').collect();
@@ -44,37 +44,37 @@ async fn every_part_must_be_canonical_base64url() {
             format!("{}%41", parts[index]),
             "+/+/".to_owned(),
             "A".to_owned(),
-            // The last symbol has bits that belong to no byte; they must be zero.
+            // The unused bits of the last symbol must be zero.
             "AB".to_owned(),
         ] {
-            let refused = fixture.refused(&replace_part(&raw, index, &spelling)).await;
-            assert_refused!(refused, VerifyError::Encoding { part: found } if found == part);
+            let rejected = fixture.rejected(&replace_part(&raw, index, &spelling)).await;
+            assert_rejected!(rejected, VerifyError::Encoding { part: found } if found == part);
         }
     }
 }
 
 #[tokio::test]
-async fn the_header_must_be_an_object_without_duplicates() {
+async fn header_that_is_not_an_object_or_has_duplicates_is_rejected() {
     let fixture = Fixture::new();
     let raw = fixture.pool.user("alice").access_token();
     for header in ["", "null", "[]", "\"RS256\"", "{", "{}{}", "\u{feff}{}"] {
-        let refused = fixture.refused(&replace_part(&raw, 0, &encode(header))).await;
-        assert_refused!(refused, VerifyError::Header(_));
+        let rejected = fixture.rejected(&replace_part(&raw, 0, &encode(header))).await;
+        assert_rejected!(rejected, VerifyError::Header(_));
     }
-    let refused = fixture.refused(&replace_part(&raw, 0, &encode(b"{\"alg\":\"\xff\"}"))).await;
-    assert_refused!(refused, VerifyError::Header(ObjectError::NotUtf8));
+    let rejected = fixture.rejected(&replace_part(&raw, 0, &encode(b"{\"alg\":\"\xff\"}"))).await;
+    assert_rejected!(rejected, VerifyError::Header(ObjectError::NotUtf8));
     let kid = fixture.pool.access_key().kid();
     for header in [
         format!(r#"{{"alg":"RS256","alg":"RS256","kid":"{kid}"}}"#),
         format!(r#"{{"alg":"RS256","kid":"{kid}","\u006bid":"{kid}"}}"#),
     ] {
         let signed = fixture.pool.user("alice").header_json(header).access_token();
-        assert_refused!(fixture.refused(&signed).await, VerifyError::Header(ObjectError::Duplicate { .. }));
+        assert_rejected!(fixture.rejected(&signed).await, VerifyError::Header(ObjectError::Duplicate { .. }));
     }
 }
 
 #[tokio::test]
-async fn any_algorithm_but_rs256_is_refused() {
+async fn algorithm_other_than_rs256_is_rejected() {
     let fixture = Fixture::new();
     let alice = fixture.pool.user("alice");
     for alg in [
@@ -91,25 +91,25 @@ async fn any_algorithm_but_rs256_is_refused() {
         json!({"alg": "RS256"}),
     ] {
         let signed = alice.clone().header("alg", alg.clone()).access_token();
-        assert_refused!(fixture.refused(&signed).await, VerifyError::Algorithm { .. });
+        assert_rejected!(fixture.rejected(&signed).await, VerifyError::Algorithm { .. });
         let unsigned = replace_part(&signed, 2, "");
-        assert_refused!(fixture.refused(&unsigned).await, VerifyError::Algorithm { .. });
+        assert_rejected!(fixture.rejected(&unsigned).await, VerifyError::Algorithm { .. });
     }
     let missing = alice.clone().without_header("alg").access_token();
-    assert_refused!(fixture.refused(&missing).await, VerifyError::Algorithm { ref found } if found == "nothing");
+    assert_rejected!(fixture.rejected(&missing).await, VerifyError::Algorithm { ref found } if found == "nothing");
     for algorithm in [Algorithm::Rs384, Algorithm::Rs512, Algorithm::Ps256, Algorithm::Es256, Algorithm::None]
     {
         let signed = alice.clone().algorithm(algorithm.clone()).access_token();
-        assert_refused!(fixture.refused(&signed).await, VerifyError::Algorithm { .. });
-        // The same with a header that lies about it.
+        assert_rejected!(fixture.rejected(&signed).await, VerifyError::Algorithm { .. });
+        // The same with a header that names RS256.
         let lying = alice.clone().algorithm(algorithm).header("alg", json!("RS256")).access_token();
-        let refused = fixture.refused(&lying).await;
-        assert_refused!(refused, VerifyError::Signature | VerifyError::SignatureLength { .. });
+        let rejected = fixture.rejected(&lying).await;
+        assert_rejected!(rejected, VerifyError::Signature | VerifyError::SignatureLength { .. });
     }
 }
 
 #[tokio::test]
-async fn the_public_key_is_no_hmac_secret() {
+async fn public_key_used_as_hmac_secret_is_rejected() {
     let fixture = Fixture::new();
     let key = fixture.pool.access_key();
     let der = key.public_der();
@@ -122,15 +122,15 @@ async fn the_public_key_is_no_hmac_secret() {
         [der, pem.clone().into_bytes(), format!(" {pem}").into_bytes(), modulus.into_bytes(), Vec::new()]
     {
         let alice = fixture.pool.user("alice").algorithm(Algorithm::Hs256(secret));
-        assert_refused!(fixture.refused(&alice.access_token()).await, VerifyError::Algorithm { .. });
+        assert_rejected!(fixture.rejected(&alice.access_token()).await, VerifyError::Algorithm { .. });
         let lying = alice.header("alg", json!("RS256")).access_token();
-        let refused = fixture.refused(&lying).await;
-        assert_refused!(refused, VerifyError::SignatureLength { expected: 256, found: 32 });
+        let rejected = fixture.rejected(&lying).await;
+        assert_rejected!(rejected, VerifyError::SignatureLength { expected: 256, found: 32 });
     }
 }
 
 #[tokio::test]
-async fn parameters_that_change_the_meaning_are_refused() {
+async fn header_parameters_that_change_the_meaning_are_rejected() {
     let fixture = Fixture::new();
     for (name, value) in [
         ("crit", json!(["exp"])),
@@ -142,7 +142,7 @@ async fn parameters_that_change_the_meaning_are_refused() {
         ("enc", json!("A256GCM")),
     ] {
         let signed = fixture.pool.user("alice").header(name, value).access_token();
-        assert_refused!(fixture.refused(&signed).await, VerifyError::HeaderParameter { name: found } if found == name);
+        assert_rejected!(fixture.rejected(&signed).await, VerifyError::HeaderParameter { name: found } if found == name);
     }
 }
 
@@ -154,37 +154,37 @@ async fn typ_must_not_name_another_kind_of_token() {
     }
     for typ in [json!("dpop+jwt"), json!("logout+jwt"), json!(""), json!(null), json!(1), json!(["JWT"])] {
         let signed = fixture.pool.user("alice").header("typ", typ).access_token();
-        assert_refused!(fixture.refused(&signed).await, VerifyError::Type { .. });
+        assert_rejected!(fixture.rejected(&signed).await, VerifyError::Type { .. });
     }
 }
 
 #[tokio::test]
-async fn kid_must_be_a_string_and_the_exact_name_of_a_key() {
+async fn kid_must_be_a_string_that_equals_the_id_of_a_key() {
     let fixture = Fixture::new();
     let alice = fixture.pool.user("alice");
-    assert_refused!(
-        fixture.refused(&alice.clone().without_header("kid").access_token()).await,
+    assert_rejected!(
+        fixture.rejected(&alice.clone().without_header("kid").access_token()).await,
         VerifyError::KeyId
     );
     for kid in
         [json!(""), json!(7), json!(null), json!([fixture.pool.access_key().kid()]), json!("k".repeat(257))]
     {
         let signed = alice.clone().header("kid", kid).access_token();
-        assert_refused!(fixture.refused(&signed).await, VerifyError::KeyId);
+        assert_rejected!(fixture.rejected(&signed).await, VerifyError::KeyId);
     }
     let own = fixture.pool.access_key().kid();
     let homoglyph = own.replacen('a', "а", 1);
     let upper_case = own.to_uppercase();
     let spaced = format!("{own} ");
     for kid in ["../../dev/null", "' OR '1'='1", "a\0b", "a\nb", &homoglyph, &upper_case, &spaced] {
-        let refused = fixture.refused(&alice.clone().kid(kid).access_token()).await;
-        assert_refused!(&refused, VerifyError::UnknownKey { .. });
-        assert!(!refused.to_string().contains(['\n', '\0']), "a log line stays one line");
+        let rejected = fixture.rejected(&alice.clone().kid(kid).access_token()).await;
+        assert_rejected!(&rejected, VerifyError::UnknownKey { .. });
+        assert!(!rejected.to_string().contains(['\n', '\0']), "a log line stays one line");
     }
 }
 
 #[tokio::test]
-async fn keys_in_the_header_are_never_looked_at() {
+async fn keys_in_the_header_are_not_read() {
     let fixture = Fixture::new();
     let attacker = TestKey::generate("attacker");
     let alice = fixture.pool.user("alice").signed_by(&attacker);
@@ -195,16 +195,16 @@ async fn keys_in_the_header_are_never_looked_at() {
         ("x5c", json!(["MIIB"])),
     ] {
         let foreign = alice.clone().header(name, value.clone());
-        assert_refused!(fixture.refused(&foreign.access_token()).await, VerifyError::UnknownKey { .. });
+        assert_rejected!(fixture.rejected(&foreign.access_token()).await, VerifyError::UnknownKey { .. });
         let disguised = foreign.kid(fixture.pool.access_key().kid()).access_token();
-        assert_refused!(fixture.refused(&disguised).await, VerifyError::Signature);
-        // They do no harm either: what counts is the key that signed.
+        assert_rejected!(fixture.rejected(&disguised).await, VerifyError::Signature);
+        // With the pool's signature they are ignored.
         fixture.accepted(&fixture.pool.user("alice").header(name, value).access_token()).await;
     }
 }
 
 #[tokio::test]
-async fn the_signature_must_be_the_keys_over_these_very_bytes() {
+async fn signature_of_another_key_or_text_is_rejected() {
     let fixture = Fixture::new();
     let raw = fixture.pool.user("alice").access_token();
     let signature = raw.rsplit('.').next().unwrap();
@@ -212,16 +212,19 @@ async fn the_signature_must_be_the_keys_over_these_very_bytes() {
 
     let of_another_token = fixture.pool.user("bob").access_token();
     let of_another_token = of_another_token.rsplit('.').next().unwrap();
-    assert_refused!(fixture.refused(&replace_part(&raw, 2, of_another_token)).await, VerifyError::Signature);
+    assert_rejected!(
+        fixture.rejected(&replace_part(&raw, 2, of_another_token)).await,
+        VerifyError::Signature
+    );
     for forged in [vec![0; 256], vec![0xff; 256]] {
-        assert_refused!(
-            fixture.refused(&replace_part(&raw, 2, &encode(forged))).await,
+        assert_rejected!(
+            fixture.rejected(&replace_part(&raw, 2, &encode(forged))).await,
             VerifyError::Signature
         );
     }
     let padded = [&[0][..], &bytes].concat();
     for forged in [&[][..], &[0], &bytes[1..], &bytes[..255], &padded] {
-        let refused = fixture.refused(&replace_part(&raw, 2, &encode(forged))).await;
-        assert_refused!(refused, VerifyError::SignatureLength { expected: 256, found } if found == forged.len());
+        let rejected = fixture.rejected(&replace_part(&raw, 2, &encode(forged))).await;
+        assert_rejected!(rejected, VerifyError::SignatureLength { expected: 256, found } if found == forged.len());
     }
 }

@@ -6,10 +6,10 @@ use cognito_auth::testing::TestPool;
 use cognito_auth::{BuildError, UserPool, Verifier, VerifierBuilder, VerifyError};
 use serde_json::json;
 
-use super::assert_refused;
+use super::assert_rejected;
 
 #[tokio::test]
-async fn both_issuers_of_a_pool_are_accepted_and_replicas_only_when_configured() {
+async fn both_issuers_of_a_pool_and_configured_replicas_are_accepted() {
     let pool = TestPool::new();
     let keys = pool.jwks().to_string();
     let plain = UserPool::new(pool.id()).unwrap().with_jwks_json(&keys).unwrap();
@@ -21,27 +21,27 @@ async fn both_issuers_of_a_pool_are_accepted_and_replicas_only_when_configured()
     }
     let replica = issuers[0].replace("cognito-idp.us-east-1", "cognito-idp.us-west-2");
     let raw = pool.user("alice").claim("iss", json!(replica)).access_token();
-    assert_refused!(verifier.verify_access(&raw).await.unwrap_err(), VerifyError::Issuer { .. });
+    assert_rejected!(verifier.verify_access(&raw).await.unwrap_err(), VerifyError::Issuer { .. });
     let replicated = plain.replica_region("us-west-2").unwrap();
     let verifier = Verifier::builder(replicated).any_client().build().unwrap();
     assert_eq!(verifier.verify_access(&raw).await.unwrap().issuer(), replica);
 }
 
 #[tokio::test]
-async fn pools_are_told_apart_even_with_the_same_sub() {
+async fn pools_are_distinguished_even_with_the_same_sub() {
     let (one, other) = (TestPool::with_id("us-east-1_One"), TestPool::with_id("us-east-1_Other"));
     let builder = Verifier::builder(one.user_pool()).pool(other.user_pool());
     let verifier = builder.client_ids(["testclient"]).build().unwrap();
     let of = |pool: &TestPool| pool.user("alice").claim("sub", json!("same")).access_token();
     assert_eq!(verifier.verify_access(&of(&one)).await.unwrap().user_pool_id(), "us-east-1_One");
     assert_eq!(verifier.verify_access(&of(&other)).await.unwrap().user_pool_id(), "us-east-1_Other");
-    // A pool's key signs for that pool only, whatever the token says.
+    // The key determines the pool, whatever the token says.
     let posing = other.user("alice").claim("iss", json!(one.issuer())).access_token();
-    assert_refused!(verifier.verify_access(&posing).await.unwrap_err(), VerifyError::Issuer { .. });
+    assert_rejected!(verifier.verify_access(&posing).await.unwrap_err(), VerifyError::Issuer { .. });
 }
 
 #[tokio::test]
-async fn a_pool_cannot_disturb_another_by_publishing_a_key_under_its_name() {
+async fn pool_that_publishes_the_key_id_of_another_does_not_disturb_it() {
     let one = TestPool::with_id("us-east-1_One");
     let kid = one.access_key().kid();
     let intruder = TestPool::with_id("us-east-1_Other");
@@ -55,12 +55,12 @@ async fn a_pool_cannot_disturb_another_by_publishing_a_key_under_its_name() {
         let token = verifier.verify_access(&one.user("alice").access_token()).await.unwrap();
         assert_eq!(token.user_pool_id(), one.id());
         let posing = intruder.user("alice").kid(kid).claim("iss", json!(one.issuer())).access_token();
-        assert_refused!(verifier.verify_access(&posing).await.unwrap_err(), VerifyError::Issuer { .. });
+        assert_rejected!(verifier.verify_access(&posing).await.unwrap_err(), VerifyError::Issuer { .. });
     }
 }
 
 #[test]
-fn what_cannot_be_trusted_cannot_be_built() {
+fn unsafe_configuration_is_rejected() {
     let pool = || UserPool::new("eu-west-1_A1").unwrap();
     let error = |builder: VerifierBuilder| builder.build().unwrap_err();
     assert!(matches!(error(Verifier::builder(pool())), BuildError::NoClientIds));

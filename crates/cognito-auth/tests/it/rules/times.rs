@@ -1,14 +1,14 @@
-//! When a token is valid, to the second.
+//! The times of a token, to the second.
 
 use std::time::Duration;
 
 use cognito_auth::VerifyError;
 use serde_json::json;
 
-use super::{Fixture, assert_refused};
+use super::{Fixture, assert_rejected};
 
 #[tokio::test]
-async fn times_must_be_integers_in_a_sane_range() {
+async fn time_that_is_not_an_integer_from_1970_to_9999_is_rejected() {
     let fixture = Fixture::new();
     let payload = |claim: &str, value: &str| {
         let (issuer, client_id, now) = (fixture.pool.issuer(), fixture.pool.client_id(), fixture.now);
@@ -35,25 +35,25 @@ async fn times_must_be_integers_in_a_sane_range() {
             "9223372036854775808",
             "18446744073709551616",
         ] {
-            let refused = fixture.refused(&sign(payload(name, value))).await;
-            assert_refused!(refused, VerifyError::ClaimType { claim, .. } if claim == name);
+            let rejected = fixture.rejected(&sign(payload(name, value))).await;
+            assert_rejected!(rejected, VerifyError::ClaimType { claim, .. } if claim == name);
         }
         let milliseconds = (fixture.now * 1_000).to_string();
         for value in ["-1", "253402300800", "1000000000000000000", &milliseconds] {
-            let refused = fixture.refused(&sign(payload(name, value))).await;
-            assert_refused!(refused, VerifyError::ClaimRange { claim } if claim == name);
+            let rejected = fixture.rejected(&sign(payload(name, value))).await;
+            assert_rejected!(rejected, VerifyError::ClaimRange { claim } if claim == name);
         }
     }
     for name in ["exp", "iat"] {
-        let refused = fixture.refused(&fixture.without_claim(name)).await;
-        assert_refused!(refused, VerifyError::MissingClaim { claim } if claim == name);
+        let rejected = fixture.rejected(&fixture.without_claim(name)).await;
+        assert_rejected!(rejected, VerifyError::MissingClaim { claim } if claim == name);
     }
-    let refused = fixture.refused(&fixture.with_claim("auth_time", json!("now"))).await;
-    assert_refused!(refused, VerifyError::ClaimType { claim: "auth_time", .. });
+    let rejected = fixture.rejected(&fixture.with_claim("auth_time", json!("now"))).await;
+    assert_rejected!(rejected, VerifyError::ClaimType { claim: "auth_time", .. });
 }
 
 #[tokio::test]
-async fn a_token_expires_at_exp_plus_the_skew_to_the_second() {
+async fn token_expires_exactly_at_exp_plus_skew() {
     for skew in [0, 10, 300] {
         let fixture = Fixture::with(|builder| builder.clock_skew(Duration::from_secs(skew)));
         let skew = skew as i64;
@@ -61,25 +61,25 @@ async fn a_token_expires_at_exp_plus_the_skew_to_the_second() {
         let expiring = |exp: i64| issued.clone().claim("exp", json!(exp)).access_token();
         fixture.accepted(&expiring(fixture.now - skew + 1)).await;
         for ago in [0, 1, 100] {
-            let refused = fixture.refused(&expiring(fixture.now - skew - ago)).await;
+            let rejected = fixture.rejected(&expiring(fixture.now - skew - ago)).await;
             let expected = Duration::from_secs((skew + ago) as u64);
-            assert_refused!(refused, VerifyError::Expired { ago } if ago == expected);
+            assert_rejected!(rejected, VerifyError::Expired { ago } if ago == expected);
         }
     }
 }
 
 #[tokio::test]
-async fn a_token_begins_at_nbf_and_iat_minus_the_skew_to_the_second() {
+async fn token_becomes_valid_exactly_at_nbf_and_iat_minus_skew() {
     let fixture = Fixture::with(|builder| builder.clock_skew(Duration::from_secs(10)));
     for name in ["nbf", "iat"] {
         fixture.accepted(&fixture.with_claim(name, json!(fixture.now + 10))).await;
-        let refused = fixture.refused(&fixture.with_claim(name, json!(fixture.now + 11))).await;
-        assert_refused!(refused, VerifyError::NotYetValid { claim, .. } if claim == name);
+        let rejected = fixture.rejected(&fixture.with_claim(name, json!(fixture.now + 11))).await;
+        assert_rejected!(rejected, VerifyError::NotYetValid { claim, .. } if claim == name);
     }
 }
 
 #[tokio::test]
-async fn no_token_lives_longer_than_cognito_lets_it() {
+async fn lifetime_longer_than_cognito_allows_is_rejected() {
     let fixture = Fixture::with(|builder| builder.clock_skew(Duration::from_secs(10)));
     let day = 24 * 60 * 60;
     let lifetime = |seconds| fixture.with_claim("exp", json!(fixture.now + seconds));
@@ -89,10 +89,10 @@ async fn no_token_lives_longer_than_cognito_lets_it() {
     };
     fixture.accepted(&lifetime(day)).await;
     fixture.accepted(&issued_now(day + 10)).await;
-    assert_refused!(fixture.refused(&issued_now(day + 11)).await, VerifyError::Lifetime { .. });
+    assert_rejected!(fixture.rejected(&issued_now(day + 11)).await, VerifyError::Lifetime { .. });
     for seconds in [0, -1] {
-        assert_refused!(
-            fixture.refused(&issued_now(seconds)).await,
+        assert_rejected!(
+            fixture.rejected(&issued_now(seconds)).await,
             VerifyError::ClaimRange { claim: "exp" }
         );
     }
