@@ -5,6 +5,7 @@ mod check;
 mod circles;
 mod documents;
 mod imports;
+mod rename;
 mod repository;
 
 use std::process::ExitCode;
@@ -17,15 +18,20 @@ Usage: cargo xtask <command>
   check      format, circular imports, documents, clippy and the fast tests
   ci         everything that CI runs (.ci/run)
   circles    reports files that import each other in a circle
-  documents  checks links, line lengths and the word count of the Markdown files";
+  documents  checks links, line lengths and the word count of the Markdown files
+  rename <noun> [<plural>]
+             names the sample's resource `items` after yours (docs/your-own.md)";
 
 fn main() -> ExitCode {
-    let command = std::env::args().nth(1).unwrap_or_default();
-    let result = Repository::find().and_then(|repository| match command.as_str() {
-        "check" => check::check(&repository),
-        "ci" => check::run(&repository, "bash", &[".ci/run"]),
-        "circles" => circles::check(&repository),
-        "documents" => documents::check(&repository),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = Repository::find().and_then(|repository| match arguments[..] {
+        ["check"] => check::check(&repository),
+        ["ci"] => check::run(&repository, "bash", &[".ci/run"]),
+        ["circles"] => circles::check(&repository),
+        ["documents"] => documents::check(&repository),
+        ["rename", noun] => rename::rename(&repository, noun, &format!("{noun}s")),
+        ["rename", noun, plural] => rename::rename(&repository, noun, plural),
         _ => Err(USAGE.to_owned()),
     });
     match result {

@@ -44,8 +44,9 @@ pub enum IdempotentCreate {
 #[derive(Serialize, Deserialize)]
 struct Record {
     fingerprint: String,
-    /// The response as JSON: a later change of the item must not change it.
-    item: String,
+    /// The created item as JSON: a later change of the item must not change the response.
+    #[serde(rename = "item")]
+    response: String,
     expires_at: i64,
 }
 
@@ -108,7 +109,8 @@ impl Store {
         let now = Timestamp::now().unix();
         let record = Record {
             fingerprint: fingerprint.0.clone(),
-            item: serde_json::to_string(item).map_err(<serde_dynamo::Error as serde::de::Error>::custom)?,
+            response: serde_json::to_string(item)
+                .map_err(<serde_dynamo::Error as serde::de::Error>::custom)?,
             expires_at: now.saturating_add_unsigned(LIFETIME.as_secs()),
         };
         let mut row: Row = serde_dynamo::to_item(record)?;
@@ -139,8 +141,8 @@ fn replay(
         if record.fingerprint != fingerprint.0 {
             return Ok(IdempotentCreate::OtherBody);
         }
-        let item =
-            serde_json::from_str(&record.item).map_err(<serde_dynamo::Error as serde::de::Error>::custom)?;
+        let item = serde_json::from_str(&record.response)
+            .map_err(<serde_dynamo::Error as serde::de::Error>::custom)?;
         Ok(IdempotentCreate::Created(item))
     }))
 }
