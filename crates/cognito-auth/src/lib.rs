@@ -52,3 +52,5 @@ mod test_clock;
 pub mod testing;
 mod token;
 mod verifier;
+#[cfg(test)]
+mod wycheproof;
