@@ -2,12 +2,18 @@
 //!
 //! Only `main` reads the environment; the rest of the program takes a [`Config`]. The variables are described in `.env.example`.
 
-use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
+mod limits;
+mod variables;
+
+use std::{fmt, net::SocketAddr, str::FromStr};
 
 use cognito_auth::UserPool;
 use http::HeaderValue;
 use tracing_subscriber::EnvFilter;
-use url::{Host, Url};
+use url::Url;
+
+pub use self::limits::{Attachments, Limits};
+use self::variables::{Variables, list};
 
 /// All settings.
 #[derive(Debug, Clone)]
@@ -75,48 +81,6 @@ impl fmt::Debug for LogKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LogKey(..)")
     }
-}
-
-/// Limits per caller, request, connection and address.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// `MAX_BODY_BYTES` (default 65536, 64 KiB).
-    pub body_bytes: usize,
-    /// `REQUEST_TIMEOUT_SECONDS` (default 10): how long a body may take to arrive, then 408; and the request, then 503.
-    pub request_timeout: Duration,
-    /// `HEADER_TIMEOUT_SECONDS` (default 10): how long a connection may take to send a request's head, idle time included.
-    pub header_timeout: Duration,
-    /// `MAX_CONCURRENT_REQUESTS` (default 1024): beyond it 503.
-    pub concurrent_requests: usize,
-    /// `CONCURRENT_REQUESTS_PER_CALLER` (default 16): beyond it 429.
-    pub concurrent_requests_per_caller: usize,
-    /// `WRITE_TIMEOUT_SECONDS` (default 10): how long a client may leave an answer unread.
-    pub write_timeout: Duration,
-    /// `MAX_CONNECTIONS` (default 10000): beyond it new ones wait to be accepted.
-    pub connections: usize,
-    /// `MAX_CONNECTIONS_PER_ADDRESS` (default 500, where proxies are trusted 0): beyond it they are reset; 0 turns it off.
-    pub connections_per_address: usize,
-    /// `REJECTIONS_PER_MINUTE_PER_ADDRESS` (default 600): rejected requests without a valid token; 0 turns it off.
-    pub rejections_per_minute: u32,
-    /// `TRUSTED_PROXIES` (default 0): how many proxies of the operator a request passes.
-    pub trusted_proxies: usize,
-    /// `RATE_LIMIT_PER_MINUTE` (default 1200): requests a caller may make in a minute, beyond it 429; 0 turns it off.
-    pub requests_per_minute: u32,
-    /// `REVOCATIONS_REQUIRED` (default `false`): whether requests are a 503 while the list of revoked tokens is stale.
-    pub revocations_required: bool,
-    /// `SHUTDOWN_TIMEOUT_SECONDS` (default 10): how long running requests may take to finish after SIGTERM.
-    pub shutdown_timeout: Duration,
-}
-
-/// Limits of attachments.
-#[derive(Debug, Clone)]
-pub struct Attachments {
-    /// `ATTACHMENT_MAX_BYTES` (default 268435456, 256 MiB; at most 5 GiB, S3's limit for one PUT).
-    pub max_bytes: u64,
-    /// `ATTACHMENTS_PER_ITEM` (default 20, at most 100: they are deleted and listed in one page).
-    pub per_item: u32,
-    /// `PRESIGNED_URL_SECONDS` (default 900, at most 3600): how long a presigned URL works.
-    pub url_lifetime: Duration,
 }
 
 /// All mistakes in the configuration, one per line.
@@ -205,8 +169,8 @@ impl Config {
             log_key: from.parsed("LOG_HASH_KEY", "a secret of at least 16 characters", |value| {
                 (value.len() >= 16).then(|| LogKey(value.to_owned()))
             }),
-            limits: limits(from),
-            attachments: attachments(from),
+            limits: limits::limits(from),
+            attachments: limits::attachments(from),
         }
     }
 
@@ -236,8 +200,7 @@ fn cognito(from: &mut Variables<'_>) -> Option<Cognito> {
     let app_client_ids =
         from.required("COGNITO_APP_CLIENT_ID", "one or several app client ids, comma-separated");
     let domain = from.url("COGNITO_DOMAIN");
-    let require_scopes =
-        from.parsed("COGNITO_REQUIRE_SCOPES", "`true` or `false`", |value| value.parse().ok());
+    let require_scopes = from.flag("COGNITO_REQUIRE_SCOPES", true);
     let issuer = from.optional("COGNITO_ISSUER");
     let jwks_url = from.optional("COGNITO_JWKS_URL");
     // If the ID is invalid, another pool takes its place, so that mistakes in the URLs are listed as well.
@@ -254,49 +217,8 @@ fn cognito(from: &mut Variables<'_>) -> Option<Cognito> {
         user_pool,
         app_client_ids: list(&app_client_ids?).map(str::to_owned).collect(),
         domain,
-        require_scopes: require_scopes.unwrap_or(true),
+        require_scopes,
     })
-}
-
-fn limits(from: &mut Variables<'_>) -> Limits {
-    let trusted_proxies = from.number("TRUSTED_PROXIES", 0, 0, 10) as usize;
-    // Behind a proxy, one address stands for many clients.
-    let connections_per_address = if trusted_proxies == 0 { 500 } else { 0 };
-    Limits {
-        body_bytes: from.number("MAX_BODY_BYTES", 64 * 1024, 1024, 1024 * 1024) as usize,
-        request_timeout: from.seconds("REQUEST_TIMEOUT_SECONDS", 10, 1, 300),
-        header_timeout: from.seconds("HEADER_TIMEOUT_SECONDS", 10, 1, 300),
-        concurrent_requests: from.number("MAX_CONCURRENT_REQUESTS", 1024, 1, 1_000_000) as usize,
-        connections: from.number("MAX_CONNECTIONS", 10_000, 1, 1_000_000) as usize,
-        concurrent_requests_per_caller: from.number("CONCURRENT_REQUESTS_PER_CALLER", 16, 1, 1_000_000)
-            as usize,
-        write_timeout: from.seconds("WRITE_TIMEOUT_SECONDS", 10, 1, 300),
-        connections_per_address: from.number(
-            "MAX_CONNECTIONS_PER_ADDRESS",
-            connections_per_address,
-            0,
-            1_000_000,
-        ) as usize,
-        rejections_per_minute: from.number("REJECTIONS_PER_MINUTE_PER_ADDRESS", 600, 0, 1_000_000_000) as u32,
-        trusted_proxies,
-        requests_per_minute: from.number("RATE_LIMIT_PER_MINUTE", 1200, 0, 1_000_000_000) as u32,
-        revocations_required: from
-            .parsed("REVOCATIONS_REQUIRED", "`true` or `false`", |value| value.parse().ok())
-            .unwrap_or(false),
-        shutdown_timeout: from.seconds("SHUTDOWN_TIMEOUT_SECONDS", 10, 1, 300),
-    }
-}
-
-fn attachments(from: &mut Variables<'_>) -> Attachments {
-    const MIB: u64 = 1024 * 1024;
-    // The largest object that one PUT can make:
-    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
-    const S3_PUT_LIMIT: u64 = 5 * 1024 * MIB;
-    Attachments {
-        max_bytes: from.number("ATTACHMENT_MAX_BYTES", 256 * MIB, 1, S3_PUT_LIMIT),
-        per_item: from.number("ATTACHMENTS_PER_ITEM", 20, 1, 100) as u32,
-        url_lifetime: from.seconds("PRESIGNED_URL_SECONDS", 900, 1, 3600),
-    }
 }
 
 impl FromStr for LogFormat {
@@ -311,10 +233,6 @@ impl FromStr for LogFormat {
     }
 }
 
-fn list(value: &str) -> impl Iterator<Item = &str> {
-    value.split(',').map(str::trim).filter(|entry| !entry.is_empty())
-}
-
 /// Parses an origin as a browser sends it (RFC 6454, section 6.2): scheme, host and port.
 /// A port of `*` stands for any port of a loopback host.
 fn origin(value: &str) -> Option<HeaderValue> {
@@ -323,74 +241,6 @@ fn origin(value: &str) -> Option<HeaderValue> {
     let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
     let valid = url.origin().ascii_serialization() == any_port.unwrap_or(value);
     (valid && (loopback || any_port.is_none())).then(|| HeaderValue::from_str(value).ok())?
-}
-
-struct Variables<'a> {
-    lookup: &'a dyn Fn(&str) -> Option<String>,
-    mistakes: Vec<String>,
-}
-
-impl Variables<'_> {
-    fn optional(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
-    }
-
-    fn required(&mut self, name: &str, what: &str) -> Option<String> {
-        let value = self.optional(name).filter(|value| list(value).next().is_some());
-        if value.is_none() {
-            self.mistakes.push(format!("{name} is required: {what}"));
-        }
-        value
-    }
-
-    fn parsed<T>(&mut self, name: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
-        let value = self.optional(name)?;
-        let parsed = parse(&value);
-        if parsed.is_none() {
-            // The value is not repeated: it may be a secret that was given to the wrong variable.
-            self.mistakes.push(format!("{name} must be {expected}"));
-        }
-        parsed
-    }
-
-    fn check<T, E: fmt::Display>(&mut self, name: &str, result: Result<T, E>) -> Option<T> {
-        result.map_err(|error| self.mistakes.push(format!("{name}: {error}"))).ok()
-    }
-
-    fn number(&mut self, name: &str, default: u64, min: u64, max: u64) -> u64 {
-        let expected = format!("a whole number from {min} to {max}");
-        let in_range = |value: &str| value.parse().ok().filter(|number| (min..=max).contains(number));
-        self.parsed(name, &expected, in_range).unwrap_or(default)
-    }
-
-    fn seconds(&mut self, name: &str, default: u64, min: u64, max: u64) -> Duration {
-        Duration::from_secs(self.number(name, default, min, max))
-    }
-
-    /// Parses a base URL: https, or http for a loopback host.
-    fn url(&mut self, name: &str) -> Option<Url> {
-        const EXPECTED: &str = "a URL such as https://api.example.com, without path, query or fragment (http for loopback hosts only)";
-        self.parsed(name, EXPECTED, |value| Url::parse(value).ok().filter(is_base_url))
-    }
-}
-
-fn is_base_url(url: &Url) -> bool {
-    let scheme_fits = match url.scheme() {
-        "https" => true,
-        "http" => is_loopback(url),
-        _ => false,
-    };
-    let is_bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-    scheme_fits && is_bare && url.password().is_none() && url.path() == "/"
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
 }
 
 #[cfg(test)]
