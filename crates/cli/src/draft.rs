@@ -126,31 +126,3 @@ fn command(editor: &str, path: &std::path::Path) -> Command {
     command.args(words).arg(path);
     command
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn content(title: &str, description: Option<&str>) -> Content {
-        Content { title: title.into(), description: description.map(str::to_owned) }
-    }
-
-    #[test]
-    fn draft_is_read_as_it_was_written() {
-        for content in [
-            content("Buy milk", None),
-            content("Buy milk", Some("Two litres.\n\n# not a comment\n  indented")),
-        ] {
-            assert_eq!(Content::from_draft(&content.to_draft()), content);
-        }
-        assert_eq!(Content::from_draft("\n\n"), content("", None));
-    }
-
-    #[test]
-    fn patch_contains_only_what_changed() {
-        let original = content("a", Some("b"));
-        assert_eq!(original.patch_from(&original), None);
-        assert_eq!(content("a", None).patch_from(&original), Some(json!({"description": null})));
-        assert_eq!(content("c", Some("b")).patch_from(&original), Some(json!({"title": "c"})));
-    }
-}

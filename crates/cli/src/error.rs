@@ -65,8 +65,21 @@ impl Error {
         self
     }
 
+    pub(crate) fn detail(&self, name: &str) -> Option<&Value> {
+        self.details.get(name)
+    }
+
+    /// Whether a server's response with this HTTP status is the reason.
+    pub(crate) fn has_status(&self, status: u16) -> bool {
+        self.detail("status").is_some_and(|value| *value == status)
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.exit as u8)
+    }
+
+    pub(crate) fn is_conflict(&self) -> bool {
+        self.exit == Exit::Conflict
     }
 
     pub(crate) fn is_unavailable(&self) -> bool {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use reqwest::{Client, RequestBuilder, Response, redirect::Policy};
+use serde::de::DeserializeOwned;
 use url::{Host, Url};
 
 use crate::{
@@ -14,6 +15,9 @@ use crate::{
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// More than a page of 100 items of 4,000 characters.
+const MAX_RESPONSE_BYTES: usize = 8 * 1024 * 1024; // 8 MiB
 
 /// For this machine's own addresses, and for all others.
 static CLIENTS: [OnceLock<Client>; 2] = [OnceLock::new(), OnceLock::new()];
@@ -76,16 +80,22 @@ pub(crate) async fn send(
     response
 }
 
-/// Reads the body; returns nothing if it is longer than `limit` bytes.
-pub(crate) async fn bytes(mut response: Response, limit: usize) -> reqwest::Result<Option<Vec<u8>>> {
+/// Reads the body; returns nothing if it is too long.
+pub(crate) async fn bytes(mut response: Response) -> reqwest::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(reqwest::Error::without_url)? {
-        if bytes.len() + chunk.len() > limit {
+        if bytes.len() + chunk.len() > MAX_RESPONSE_BYTES {
             return Ok(None);
         }
         bytes.extend_from_slice(&chunk);
     }
     Ok(Some(bytes))
+}
+
+/// Reads a JSON body. `server` names the server in errors.
+pub(crate) async fn json<T: DeserializeOwned>(response: Response, server: &str) -> Result<T, Error> {
+    let bytes = bytes(response).await.map_err(|error| unreachable(server, error))?.unwrap_or_default();
+    serde_json::from_slice(&bytes).map_err(|_| invalid_response(server))
 }
 
 /// Returns the ID under which the server logged the request.
@@ -116,16 +126,4 @@ pub(crate) fn unreachable(what: &str, source: reqwest::Error) -> Error {
 pub(crate) fn invalid_response(what: &str) -> Error {
     let hint = "Check the URLs with `items config`.";
     Error::new(Exit::Local, format!("invalid response from {what}"), hint)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn segments_are_appended_and_encoded() {
-        let join = |base: &str| join(&base.parse().unwrap(), ["items", "a/../b?c"]).unwrap().to_string();
-        assert_eq!(join("http://localhost:8000"), "http://localhost:8000/items/a%2F..%2Fb%3Fc");
-        assert_eq!(join("https://example.com/v1/"), "https://example.com/v1/items/a%2F..%2Fb%3Fc");
-    }
 }

@@ -1,12 +1,12 @@
 //! The signed-in user, from a verified ID token. Nothing in an ID token is used before it is verified.
 
-use cognito_auth::{BuildError, IdToken, Verifier, VerifyError};
+use cognito_auth::{IdToken, Verifier, VerifyError};
 
 use crate::{
     error::{Error, Exit},
     output,
     profile::Profile,
-    session::{Identity, Session, Token},
+    session::{Session, Token},
 };
 
 /// A user.
@@ -16,45 +16,35 @@ pub(crate) struct User {
     pub(crate) email: Option<String>,
 }
 
-/// Why a verified ID token is not the one expected.
-#[derive(Debug, thiserror::Error)]
-enum Mismatch {
-    #[error("it names another user than the one who signed in")]
-    Subject,
-    #[error("its nonce is not the one of this sign-in")]
-    Nonce,
-    #[error("it does not belong to the access token")]
-    AccessToken,
-}
-
 /// Verifies the ID token of a new sign-in (OpenID Connect Core 1.0, section 3.1.3.7): signature, issuer, client, times, the
 /// nonce that was sent, and that it belongs to the access token.
-pub(crate) async fn verify_new(
-    profile: &Profile,
-    id_token: &Token,
-    access_token: &Token,
-    nonce: &str,
-) -> Result<User, Error> {
-    let id_token = verify(profile, id_token).await?.map_err(|error| rejected(profile, error))?;
+pub(crate) async fn verify_new(profile: &Profile, session: &Session, nonce: &str) -> Result<User, Error> {
+    let raw = session.id_token.as_ref().ok_or_else(|| invalid(profile, "the user pool sent none"))?;
+    let id_token = verify(profile, raw).await?.ok_or_else(|| invalid(profile, "it has expired"))?;
     if id_token.check_nonce(nonce).is_err() {
-        return Err(mismatch(profile, Mismatch::Nonce));
+        return Err(invalid(profile, "its nonce is not the one of this sign-in"));
     }
     // The claim is optional in the code flow (section 3.1.3.6); if it is there, it must be right.
     let has_hash = !matches!(id_token.claim::<String>("at_hash"), Ok(None));
-    if has_hash && id_token.check_access_token(access_token.expose()).is_err() {
-        return Err(mismatch(profile, Mismatch::AccessToken));
+    if has_hash && id_token.check_access_token(session.access_token.expose()).is_err() {
+        return Err(invalid(profile, "it does not belong to the access token"));
     }
     Ok(User::of(&id_token))
 }
 
 /// Verifies the ID token of a stored sign-in. Returns nothing if there is none, or if it has expired.
+///
+/// After a refresh, it must name the same user. It need not repeat the nonce, but must not change it (section 12.2).
 pub(crate) async fn verify_stored(profile: &Profile, session: &Session) -> Result<Option<User>, Error> {
     let (Some(raw), Some(identity)) = (&session.id_token, &session.identity) else { return Ok(None) };
-    let id_token = match verify(profile, raw).await? {
-        Err(VerifyError::Expired { .. }) => return Ok(None),
-        verified => verified.map_err(|error| rejected(profile, error))?,
-    };
-    check_identity(&id_token, identity).map_err(|error| mismatch(profile, error))?;
+    let Some(id_token) = verify(profile, raw).await? else { return Ok(None) };
+    if id_token.sub() != identity.sub {
+        return Err(invalid(profile, "it names another user than the one who signed in"));
+    }
+    let has_nonce = !matches!(id_token.claim::<String>("nonce"), Ok(None));
+    if has_nonce && id_token.check_nonce(&identity.nonce).is_err() {
+        return Err(invalid(profile, "its nonce is not the one of this sign-in"));
+    }
     Ok(Some(User::of(&id_token)))
 }
 
@@ -73,60 +63,29 @@ impl User {
     }
 }
 
-/// The outer error is the profile's fault, the inner one the token's.
-async fn verify(profile: &Profile, raw: &Token) -> Result<Result<IdToken, VerifyError>, Error> {
+/// Returns nothing if the token has expired.
+async fn verify(profile: &Profile, raw: &Token) -> Result<Option<IdToken>, Error> {
     let verifier = Verifier::builder(profile.pool.clone()).client_ids([&profile.client_id]).build();
-    let verifier = verifier.map_err(invalid_profile)?;
-    Ok(verifier.verify_id(raw.expose()).await)
-}
-
-fn invalid_profile(error: BuildError) -> Error {
-    Error::usage("cannot verify ID tokens with this profile", "Fix the profile.").with_source(error)
-}
-
-/// A refreshed ID token names the same user; it need not repeat the nonce, but must not change it (OpenID Connect Core 1.0,
-/// section 12.2).
-fn check_identity(id_token: &IdToken, identity: &Identity) -> Result<(), Mismatch> {
-    if id_token.sub() != identity.sub {
-        return Err(Mismatch::Subject);
-    }
-    match id_token.claim::<String>("nonce") {
-        Ok(None) => Ok(()),
-        _ => id_token.check_nonce(&identity.nonce).map_err(|_| Mismatch::Nonce),
-    }
-}
-
-fn rejected(profile: &Profile, error: VerifyError) -> Error {
-    match error {
-        VerifyError::KeysUnavailable(_) => {
-            let what = "cannot fetch the keys of the user pool";
-            Error::new(Exit::Unavailable, what, "Check your network and `items config`.").with_source(error)
-        }
-        VerifyError::NotYetValid { ahead, .. } => {
+    let verifier = verifier.map_err(|error| {
+        Error::usage("cannot verify ID tokens with this profile", "Fix the profile.").with_source(error)
+    })?;
+    match verifier.verify_id(raw.expose()).await {
+        Ok(id_token) => Ok(Some(id_token)),
+        Err(VerifyError::Expired { .. }) => Ok(None),
+        Err(VerifyError::NotYetValid { ahead, .. }) => {
             let what = format!("this machine's clock is {} behind the user pool's", output::span(ahead));
-            Error::new(Exit::Local, what, "Set the clock and try again.")
+            Err(Error::new(Exit::Local, what, "Set the clock and try again."))
         }
-        _ => untrusted(profile).with_source(error),
+        Err(error @ VerifyError::KeysUnavailable(_)) => {
+            let what = "cannot fetch the keys of the user pool";
+            let hint = "Check your network and `items config`.";
+            Err(Error::new(Exit::Unavailable, what, hint).with_source(error))
+        }
+        Err(error) => Err(invalid(profile, error)),
     }
 }
 
-fn mismatch(profile: &Profile, error: Mismatch) -> Error {
-    untrusted(profile).with_source(error)
-}
-
-fn untrusted(profile: &Profile) -> Error {
-    Error::new(Exit::Local, "the ID token is not valid", format!("Run `{}`.", profile.login_command()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::profile::tests::unreachable_profile;
-
-    #[test]
-    fn failure_of_the_builder_is_not_reported_as_a_wrong_signature() {
-        let error = Verifier::builder(unreachable_profile().pool).build().map(drop).map_err(invalid_profile);
-        let message = error.unwrap_err().to_string();
-        assert!(message.starts_with("cannot verify ID tokens with this profile: "), "{message}");
-    }
+fn invalid(profile: &Profile, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    let hint = format!("Run `{}`.", profile.login_command());
+    Error::new(Exit::Local, "the ID token is not valid", hint).with_source(cause)
 }

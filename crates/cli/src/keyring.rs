@@ -1,76 +1,71 @@
 //! The operating system's keyring: the Secret Service on Linux, the Keychain on macOS, the Credential Manager on Windows.
 
-use std::{sync::Arc, sync::mpsc, thread, time::Duration};
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
 
-use keyring_core::{CredentialStore, Entry};
+use keyring_core::{CredentialStore, Entry, Error, Result};
 
 /// The name under which the keyring shows the entries.
 const SERVICE: &str = "items";
 
-/// How long a person may take to unlock the keyring.
+/// How long a user may take to unlock the keyring.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Why the keyring cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum KeyringError {
-    #[error("{0}")]
-    Store(#[from] keyring_core::Error),
-    #[error("no reply within {} s", TIMEOUT.as_secs())]
-    Timeout,
-}
-
 /// Reads the profile's entry; returns nothing if there is none.
-pub(crate) fn get(profile: &str) -> Result<Option<Vec<u8>>, KeyringError> {
+pub(crate) fn get(profile: &str) -> Result<Option<Vec<u8>>> {
     with_entry(profile, |entry| match entry.get_secret() {
-        Err(keyring_core::Error::NoEntry) => Ok(None),
+        Err(Error::NoEntry) => Ok(None),
         secret => secret.map(Some),
     })
 }
 
 /// Writes or replaces the profile's entry. Windows takes at most 2560 bytes.
-pub(crate) fn set(profile: &str, secret: Vec<u8>) -> Result<(), KeyringError> {
+pub(crate) fn set(profile: &str, secret: Vec<u8>) -> Result<()> {
     with_entry(profile, move |entry| entry.set_secret(&secret))
 }
 
 /// Removes the profile's entry, if there is one.
-pub(crate) fn delete(profile: &str) -> Result<(), KeyringError> {
+pub(crate) fn delete(profile: &str) -> Result<()> {
     with_entry(profile, |entry| match entry.delete_credential() {
-        Err(keyring_core::Error::NoEntry) => Ok(()),
+        Err(Error::NoEntry) => Ok(()),
         deleted => deleted,
     })
 }
 
-/// Runs on a thread of its own, because the keyring may wait for a person who is not there.
+/// Runs on a thread of its own, because the keyring may wait for somebody to unlock it.
 fn with_entry<T: Send + 'static>(
     profile: &str,
-    action: impl FnOnce(Entry) -> keyring_core::Result<T> + Send + 'static,
-) -> Result<T, KeyringError> {
+    action: impl FnOnce(Entry) -> Result<T> + Send + 'static,
+) -> Result<T> {
     let profile = profile.to_owned();
     let (sender, receiver) = mpsc::sync_channel(1);
     thread::spawn(move || {
         let entry = store().and_then(|store| store.build(SERVICE, &profile, None));
         let _ = sender.send(entry.and_then(action));
     });
-    let outcome = receiver.recv_timeout(TIMEOUT).map_err(|_| KeyringError::Timeout)?;
-    Ok(outcome?)
+    let no_reply = || format!("no reply within {} s", TIMEOUT.as_secs());
+    receiver.recv_timeout(TIMEOUT).map_err(|_| Error::NoStorageAccess(no_reply().into()))?
 }
 
 #[cfg(target_os = "linux")]
-fn store() -> keyring_core::Result<Arc<CredentialStore>> {
+fn store() -> Result<Arc<CredentialStore>> {
     Ok(dbus_secret_service_keyring_store::Store::new()?)
 }
 
 #[cfg(target_os = "macos")]
-fn store() -> keyring_core::Result<Arc<CredentialStore>> {
+fn store() -> Result<Arc<CredentialStore>> {
     Ok(apple_native_keyring_store::keychain::Store::new()?)
 }
 
 #[cfg(target_os = "windows")]
-fn store() -> keyring_core::Result<Arc<CredentialStore>> {
+fn store() -> Result<Arc<CredentialStore>> {
     Ok(windows_native_keyring_store::Store::new()?)
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "macos", target_os = "windows")))]
-fn store() -> keyring_core::Result<Arc<CredentialStore>> {
-    Err(keyring_core::Error::NoDefaultStore)
+fn store() -> Result<Arc<CredentialStore>> {
+    Err(Error::NoDefaultStore)
 }

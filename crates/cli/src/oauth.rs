@@ -1,4 +1,4 @@
-//! The user pool's OAuth 2.0 endpoints, by the `oauth2` crate.
+//! The user pool's OAuth 2.0 endpoints.
 
 use std::time::Duration;
 
@@ -13,22 +13,19 @@ use oauth2::{
     },
 };
 use reqwest::{RequestBuilder, Response, StatusCode};
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use url::Url;
 
 use crate::{
     error::{Error, Exit},
     http, output,
     profile::Profile,
-    session::Token,
+    session::{Session, Token},
 };
 
 /// How long the token endpoint may take. Two attempts fit into Cognito's longest grace period (60 s).
 const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Larger than any response with three tokens of 16 KiB.
-const MAX_RESPONSE_BYTES: usize = 128 * 1024; // 128 KiB
 
 /// The longest lifetime of an access token of Cognito (API reference, `AccessTokenValidity`).
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -63,34 +60,16 @@ pub(crate) struct UserPoolClient<'a> {
     profile: &'a Profile,
 }
 
-/// What the token endpoint returns.
-#[derive(Debug)]
-pub(crate) struct Tokens {
-    pub(crate) access_token: Token,
-    /// Absent after a refresh without rotation: the old one stays in use.
-    pub(crate) refresh_token: Option<Token>,
-    pub(crate) id_token: Option<Token>,
-    pub(crate) expires_in: i64,
-}
-
-/// Why a refresh failed.
-#[derive(Debug)]
-pub(crate) enum RefreshError {
-    /// The refresh token is expired, revoked, or used twice: the sign-in has ended.
-    InvalidGrant,
-    /// This says nothing about the refresh token, which may still be good.
-    Other(Error),
-}
-
 /// An authorization request, and what its response is checked with.
 pub(crate) struct AuthorizationRequest {
     pub(crate) url: Url,
+    redirect_uri: RedirectUrl,
     /// Against forged callbacks (RFC 6749, section 10.12).
     pub(crate) state: CsrfToken,
     /// Against ID tokens of another sign-in (OpenID Connect Core 1.0, section 15.5.2).
     pub(crate) nonce: String,
     /// Against stolen codes (RFC 7636).
-    pub(crate) verifier: PkceCodeVerifier,
+    verifier: PkceCodeVerifier,
 }
 
 impl<'a> UserPoolClient<'a> {
@@ -111,7 +90,7 @@ impl<'a> UserPoolClient<'a> {
     ) -> AuthorizationRequest {
         let nonce = CsrfToken::new_random_len(32).into_secret();
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-        let oauth = self.oauth.clone().set_redirect_uri(redirect_uri);
+        let oauth = self.oauth.clone().set_redirect_uri(redirect_uri.clone());
         let mut request = oauth
             .authorize_url(|| CsrfToken::new_random_len(32))
             .set_pkce_challenge(challenge)
@@ -121,19 +100,18 @@ impl<'a> UserPoolClient<'a> {
             request = request.add_extra_param("prompt", prompt);
         }
         let (url, state) = request.url();
-        AuthorizationRequest { url, state, nonce, verifier }
+        AuthorizationRequest { url, redirect_uri, state, nonce, verifier }
     }
 
     /// Exchanges a code for tokens (RFC 6749, section 4.1.3; RFC 7636, section 4.5).
     pub(crate) async fn exchange(
         &self,
         code: String,
-        redirect_uri: RedirectUrl,
-        verifier: PkceCodeVerifier,
-    ) -> Result<Tokens, Error> {
-        let oauth = self.oauth.clone().set_redirect_uri(redirect_uri);
-        let request = oauth.exchange_code(AuthorizationCode::new(code)).set_pkce_verifier(verifier);
-        self.tokens(request.request_async(self).await).map_err(|error| match &error {
+        request: AuthorizationRequest,
+    ) -> Result<Session, Error> {
+        let oauth = self.oauth.clone().set_redirect_uri(request.redirect_uri);
+        let exchange = oauth.exchange_code(AuthorizationCode::new(code)).set_pkce_verifier(request.verifier);
+        self.session(exchange.request_async(self)).await.map_err(|error| match &error {
             RequestTokenError::ServerResponse(response) => {
                 self.sign_in_rejected(response.error().as_ref(), description(response))
             }
@@ -141,36 +119,44 @@ impl<'a> UserPoolClient<'a> {
         })
     }
 
-    /// Refreshes the tokens (RFC 6749, section 6).
+    /// Refreshes the tokens (RFC 6749, section 6). Returns nothing if the refresh token is expired, revoked, or used twice: the
+    /// sign-in has ended.
     ///
-    /// If the connection breaks, or a gateway answers instead of the pool, the pool may have rotated the token. One more attempt
+    /// If the connection breaks, or a gateway responds instead of the pool, the pool may have rotated the token. One more attempt
     /// with the old token, at once, falls into the grace period that rotation has for this case.
-    pub(crate) async fn refresh(&self, refresh_token: &Token) -> Result<Tokens, RefreshError> {
-        let refresh_token = RefreshToken::new(refresh_token.expose().to_owned());
-        let request = || self.oauth.exchange_refresh_token(&refresh_token).request_async(self);
-        let mut response = request().await;
-        if matches!(&response, Err(RequestTokenError::Request(error)) if may_have_rotated(error)) {
-            response = request().await;
+    pub(crate) async fn refresh(&self, old: &Session) -> Result<Option<Session>, Error> {
+        let Some(token) = &old.refresh_token else { return Ok(None) };
+        let token = RefreshToken::new(token.expose().to_owned());
+        let request = || self.session(self.oauth.exchange_refresh_token(&token).request_async(self));
+        let mut renewed = request().await;
+        if matches!(&renewed, Err(RequestTokenError::Request(error)) if may_have_rotated(error)) {
+            renewed = request().await;
         }
-        self.tokens(response).map_err(|error| match &error {
-            RequestTokenError::ServerResponse(response)
+        match renewed {
+            Ok(new) => Ok(Some(Session {
+                // Without rotation, the old refresh token stays in use.
+                refresh_token: new.refresh_token.or_else(|| old.refresh_token.clone()),
+                id_token: new.id_token.or_else(|| old.id_token.clone()),
+                identity: old.identity.clone(),
+                ..new
+            })),
+            Err(RequestTokenError::ServerResponse(response))
                 if *response.error() == BasicErrorResponseType::InvalidGrant =>
             {
-                RefreshError::InvalidGrant
+                Ok(None)
             }
-            _ => RefreshError::Other(self.failed(error)),
-        })
+            Err(error) => Err(self.failed(error)),
+        }
     }
 
     /// Requests an access token for the machine itself (RFC 6749, section 4.4), with its secret in the header (section 2.3.1).
-    pub(crate) async fn client_credentials(&self, secret: &SecretString) -> Result<Tokens, Error> {
-        let secret = ClientSecret::new(secret.expose_secret().to_owned());
-        let oauth = self.oauth.clone().set_client_secret(secret);
+    pub(crate) async fn client_credentials(&self, secret: &ClientSecret) -> Result<Session, Error> {
+        let oauth = self.oauth.clone().set_client_secret(secret.clone());
         // Without scopes, Cognito grants all that the client may have.
         let scopes = self.profile.scopes.iter().flat_map(|scopes| scopes.split(' '));
         let request =
             oauth.exchange_client_credentials().add_scopes(scopes.map(|scope| Scope::new(scope.to_owned())));
-        self.tokens(request.request_async(self).await).map_err(|error| self.failed(error))
+        self.session(request.request_async(self)).await.map_err(|error| self.failed(error))
     }
 
     /// Revokes a refresh token (RFC 7009, section 2.1), and with it all tokens that were issued from it. An unknown token is not
@@ -202,24 +188,31 @@ impl<'a> UserPoolClient<'a> {
         let response = self.send(request.body(body)).await?;
         let (status, headers) = (response.status(), response.headers().clone());
         // An empty body is reported as an invalid response.
-        let body = http::bytes(response, MAX_RESPONSE_BYTES).await?.unwrap_or_default();
+        let body = http::bytes(response).await?.unwrap_or_default();
         let mut response = HttpResponse::new(body);
         (*response.status_mut(), *response.headers_mut()) = (status, headers);
         Ok(response)
     }
 
-    fn tokens(&self, response: Result<TokenResponse, TokenError>) -> Result<Tokens, TokenError> {
-        let response = response?;
+    async fn session(
+        &self,
+        response: impl Future<Output = Result<TokenResponse, TokenError>>,
+    ) -> Result<Session, TokenError> {
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        let response = response.await?;
         let lifetime = response.expires_in().unwrap_or_default().min(MAX_LIFETIME);
         // RFC 6749, section 7.1: a client must not use a token of a type that it does not know.
         if *response.token_type() != BasicTokenType::Bearer || lifetime.is_zero() {
             return Err(RequestTokenError::Other("no bearer token with a lifetime".to_owned()));
         }
-        Ok(Tokens {
-            access_token: response.access_token().secret().as_str().into(),
-            refresh_token: response.refresh_token().map(|token| token.secret().as_str().into()),
+        Ok(Session {
+            issuer: self.profile.issuer(),
+            client_id: self.profile.client_id.clone(),
+            access_token: response.access_token().secret().into(),
+            expires_at: now + i64::try_from(lifetime.as_secs()).unwrap_or(0),
+            refresh_token: response.refresh_token().map(|token| token.secret().into()),
             id_token: response.extra_fields().id_token.clone(),
-            expires_in: i64::try_from(lifetime.as_secs()).unwrap_or(0),
+            identity: None,
         })
     }
 

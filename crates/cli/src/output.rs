@@ -161,20 +161,4 @@ mod tests {
         assert_eq!(plain("a\u{1b}[31mb\nc\td\u{9b}e\u{202e}f"), "a [31mb c d e f");
         assert_eq!(plain_lines("a\r\nb\u{7}\tc"), "a\nb \tc");
     }
-
-    #[test]
-    fn text_fits_into_its_column() {
-        assert_eq!(fit("abc", 5), "abc  ");
-        assert_eq!(fit("abcdef", 5), "abcd…");
-        assert_eq!(console::measure_text_width(&fit("日本語日本語", 7)), 7);
-    }
-
-    #[test]
-    fn age_uses_its_largest_unit() {
-        let then = OffsetDateTime::now_utc() - time::Duration::minutes(180);
-        assert_eq!(age(&then.format(&Rfc3339).unwrap()), "3 hours ago");
-        let future = OffsetDateTime::now_utc() + time::Duration::minutes(90);
-        assert_eq!(age(&future.format(&Rfc3339).unwrap()), "now");
-        assert_eq!(age("\u{1b}"), " ");
-    }
 }

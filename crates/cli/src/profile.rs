@@ -6,7 +6,7 @@
 mod settings;
 
 use cognito_auth::UserPool;
-use secrecy::SecretString;
+use oauth2::ClientSecret;
 use url::Url;
 
 use self::settings::SignIn;
@@ -42,7 +42,7 @@ pub(crate) enum Grant {
     /// Authorization code with PKCE; without a redirect URI, with any free port of 127.0.0.1.
     AuthorizationCode { redirect_uri: Option<Url> },
     /// Client credentials (RFC 6749, section 4.4).
-    ClientCredentials { secret: Option<SecretString> },
+    ClientCredentials { secret: Option<ClientSecret> },
 }
 
 impl Profile {
@@ -100,8 +100,8 @@ impl Profile {
     }
 }
 
-fn secret() -> Option<SecretString> {
-    std::env::var(SECRET_VARIABLE).ok().filter(|secret| !secret.is_empty()).map(SecretString::from)
+fn secret() -> Option<ClientSecret> {
+    std::env::var(SECRET_VARIABLE).ok().filter(|secret| !secret.is_empty()).map(ClientSecret::new)
 }
 
 /// Tokens are sent to these URLs, so the transport must be authentic: https, or http within this machine.
@@ -140,64 +140,4 @@ fn check_scopes(grant: &Grant, scopes: String) -> Result<String, Error> {
         return Err(Error::usage("scopes must contain `openid`, which requests the ID token", FIX));
     }
     Ok(scopes)
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// A profile whose servers cannot be reached.
-    pub(crate) fn unreachable_profile() -> Profile {
-        let nowhere = || Url::parse("http://localhost:1").ok();
-        let settings = Settings {
-            api_url: nowhere(),
-            domain: nowhere(),
-            token_store: Some(TokenStore::File),
-            ..local()
-        };
-        Profile::build("local", settings).unwrap()
-    }
-
-    fn local() -> Settings {
-        ConfigFile::parse("").unwrap().settings("local").unwrap()
-    }
-
-    #[test]
-    fn built_in_profiles_are_complete() {
-        for name in ["local", "local-machine"] {
-            let settings = ConfigFile::parse("").unwrap().settings(name).unwrap();
-            assert!(Profile::build(name, settings).is_ok(), "{name}");
-        }
-    }
-
-    #[test]
-    fn tokens_are_not_sent_over_plain_http() {
-        let build = |url: &str| {
-            Profile::build("x", Settings { api_url: Some(url.parse().unwrap()), ..local() }).is_ok()
-        };
-        for url in ["http://api.example.com", "http://localhost.example.com", "https://u:p@a.example"] {
-            assert!(!build(url), "{url}");
-        }
-        for url in ["https://api.example.com/v1", "http://127.0.0.1:8000", "http://[::1]:8000"] {
-            assert!(build(url), "{url}");
-        }
-    }
-
-    #[test]
-    fn redirect_uri_is_on_this_machine_and_has_a_port() {
-        let build = |uri: &str| {
-            Profile::build("x", Settings { redirect_uri: Some(uri.parse().unwrap()), ..local() }).is_ok()
-        };
-        assert!(build("http://localhost:53682/callback"));
-        for uri in ["http://localhost/cb", "https://localhost:53682/cb", "http://example.com:53682/cb"] {
-            assert!(!build(uri), "{uri}");
-        }
-    }
-
-    #[test]
-    fn user_scopes_contain_openid() {
-        assert!(
-            Profile::build("x", Settings { scopes: Some("email items/read".into()), ..local() }).is_err()
-        );
-    }
 }

@@ -1,9 +1,10 @@
 //! Where a sign-in is stored: in the keyring, or in a file that only its owner can read. The file says which.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, Write as _},
+    fs::{self, DirBuilder, File, OpenOptions},
+    io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -11,26 +12,22 @@ use serde::{Deserialize, Serialize};
 use crate::{
     crash,
     error::{Error, Exit},
-    keyring::{self, KeyringError},
+    keyring, output,
     profile::{Profile, TokenStore},
     session::Session,
 };
 
-/// More than three tokens of 16 KiB each.
-const MAX_FILE_BYTES: u64 = 128 * 1024; // 128 KiB
+/// How long another process may hold the lock: longer than its two attempts at the token endpoint can take.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The stored sign-in of one profile.
-pub(crate) struct SessionStore {
+pub(crate) struct SessionStore<'a> {
     folder: PathBuf,
-    profile: String,
-    issuer: String,
-    client_id: String,
-    token_store: TokenStore,
-    login: String,
+    profile: &'a Profile,
 }
 
 /// Where the tokens are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Location {
     Keyring,
@@ -39,76 +36,66 @@ pub(crate) enum Location {
 
 /// The content of the file.
 #[derive(Serialize, Deserialize)]
-#[serde(tag = "tokens_in", rename_all = "lowercase")]
-enum Content {
-    Keyring,
-    File { session: Session },
+struct Stored {
+    tokens_in: Location,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session: Option<Session>,
 }
 
 /// The right to change the sign-in. The system releases it with the process, so that a crash leaves no lock behind.
-#[derive(Debug)]
 #[must_use]
 pub(crate) struct Lock(#[expect(dead_code, reason = "holds the lock until it is dropped")] File);
 
-impl SessionStore {
+impl<'a> SessionStore<'a> {
     /// Returns the store of a profile. Nothing is read or created yet.
-    pub(crate) fn new(profile: &Profile) -> Result<Self, Error> {
-        Ok(Self::in_folder(state_folder()?.join("sessions"), profile))
-    }
-
-    pub(crate) fn in_folder(folder: PathBuf, profile: &Profile) -> Self {
-        Self {
-            folder,
-            profile: profile.name.clone(),
-            issuer: profile.issuer(),
-            client_id: profile.client_id.clone(),
-            token_store: profile.token_store,
-            login: profile.login_command(),
-        }
+    pub(crate) fn new(profile: &'a Profile) -> Result<Self, Error> {
+        Ok(Self { folder: state_folder()?.join("sessions"), profile })
     }
 
     /// Loads the sign-in; returns nothing if there is none, or if it belongs to another pool or client than the profile names.
     ///
-    /// Needs no lock: what is stored is only ever replaced as a whole.
+    /// Does not need the lock, since a sign-in is only ever replaced as a whole.
     pub(crate) fn load(&self) -> Result<Option<Session>, Error> {
         let session = match self.read()? {
-            None => None,
-            Some(Content::File { session }) => Some(session),
-            Some(Content::Keyring) => keyring::get(&self.profile)
+            Some(Stored { tokens_in: Location::Keyring, .. }) => keyring::get(&self.profile.name)
                 .map_err(keyring_error)?
                 .map(|bytes| serde_json::from_slice(&bytes).map_err(|_| self.unreadable()))
                 .transpose()?,
+            stored => stored.and_then(|stored| stored.session),
         };
-        Ok(session.filter(|session| session.issuer == self.issuer && session.client_id == self.client_id))
+        let (issuer, client_id) = (self.profile.issuer(), &self.profile.client_id);
+        Ok(session.filter(|session| session.issuer == issuer && session.client_id == *client_id))
     }
 
-    /// Takes the lock, unless another process holds it.
-    pub(crate) fn try_lock(&self) -> Result<Option<Lock>, Error> {
+    /// Waits until no other process has the lock.
+    pub(crate) async fn lock(&self) -> Result<Lock, Error> {
         let path = self.path("lock");
-        let what = format!("cannot lock {}", path.display());
-        create_private_folder(&self.folder).map_err(Error::io(what.clone()))?;
+        let cannot_lock = || Error::io(format!("cannot lock {}", path.display()));
+        create_private_folder(&self.folder).map_err(cannot_lock())?;
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path).map_err(Error::io(what.clone()))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Lock(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(Error::io(what)(error)),
-        }
+        let file = options.open(&path).map_err(cannot_lock())?;
+        let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| Lock(file)));
+        let locked = tokio::time::timeout(LOCK_TIMEOUT, locked).await.map_err(|_| {
+            let what = format!("another `items` has held the lock for {}", output::span(LOCK_TIMEOUT));
+            Error::new(Exit::Local, what, "Try again.")
+        })?;
+        locked.map_err(io::Error::from).flatten().map_err(cannot_lock())
     }
 
     /// Stores a new sign-in, where the profile says. When this returns, it is on the disk.
     pub(crate) fn start(&self, lock: &Lock, session: &Session) -> Result<Location, Error> {
-        self.write(lock, session, self.token_store)
+        self.write(lock, session, self.profile.token_store)
     }
 
     /// Stores a refreshed sign-in, where it was before: a keyring that is locked for a while must not move it to a file.
     pub(crate) fn save(&self, lock: &Lock, session: &Session) -> Result<Location, Error> {
-        let wanted = match (self.token_store, self.read()) {
-            (TokenStore::Auto, Ok(Some(Content::Keyring))) => TokenStore::Keyring,
-            (TokenStore::Auto, Ok(Some(Content::File { .. }))) => TokenStore::File,
+        let before = self.read().ok().flatten().map(|stored| stored.tokens_in);
+        let wanted = match (self.profile.token_store, before) {
+            (TokenStore::Auto, Some(Location::Keyring)) => TokenStore::Keyring,
+            (TokenStore::Auto, Some(Location::File)) => TokenStore::File,
             (wanted, _) => wanted,
         };
         self.write(lock, session, wanted)
@@ -116,63 +103,58 @@ impl SessionStore {
 
     /// Removes the tokens, wherever they are.
     pub(crate) fn forget(&self, _lock: &Lock) -> Result<(), Error> {
-        let is_in_keyring = matches!(self.read(), Ok(Some(Content::Keyring)));
+        let stored = self.read();
         for path in [self.path("json"), self.path("json.new")] {
             remove(&path).map_err(Error::io(format!("cannot remove {}", path.display())))?;
         }
-        if is_in_keyring { keyring::delete(&self.profile).map_err(keyring_error) } else { Ok(()) }
+        match stored {
+            Ok(Some(Stored { tokens_in: Location::Keyring, .. })) => {
+                keyring::delete(&self.profile.name).map_err(keyring_error)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn path(&self, extension: &str) -> PathBuf {
-        self.folder.join(format!("{}.{extension}", self.profile))
+        self.folder.join(format!("{}.{extension}", self.profile.name))
     }
 
-    fn read(&self) -> Result<Option<Content>, Error> {
+    fn read(&self) -> Result<Option<Stored>, Error> {
         let path = self.path("json");
-        let cannot_read = || Error::io(format!("cannot read {}", path.display()));
-        match fs::metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            metadata if metadata.as_ref().is_ok_and(|file| file.len() > MAX_FILE_BYTES) => {
-                return Err(self.unreadable());
-            }
-            _ => {}
-        }
         match fs::read(&path) {
-            // It was removed since.
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|_| self.unreadable()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            bytes => serde_json::from_slice(&bytes.map_err(cannot_read())?)
-                .map(Some)
-                .map_err(|_| self.unreadable()),
+            Err(error) => Err(Error::io(format!("cannot read {}", path.display()))(error)),
         }
     }
 
     fn write(&self, _lock: &Lock, session: &Session, wanted: TokenStore) -> Result<Location, Error> {
-        let what = "cannot store the tokens";
-        let to_bytes = |error: serde_json::Error| Error::io(what)(error.into());
+        let cannot_store = || Error::io("cannot store the tokens");
         if wanted != TokenStore::File {
-            match keyring::set(&self.profile, serde_json::to_vec(session).map_err(to_bytes)?) {
+            let secret = serde_json::to_vec(session).map_err(io::Error::from).map_err(cannot_store())?;
+            match keyring::set(&self.profile.name, secret) {
                 Ok(()) => {
-                    let content = serde_json::to_vec(&Content::Keyring).map_err(to_bytes)?;
-                    self.replace(&content).map_err(Error::io(what))?;
+                    let stored = Stored { tokens_in: Location::Keyring, session: None };
+                    self.replace(&stored).map_err(cannot_store())?;
                     return Ok(Location::Keyring);
                 }
                 Err(error) if wanted == TokenStore::Keyring => return Err(keyring_error(error)),
                 Err(_) => {}
             }
         }
-        let content = serde_json::to_vec(&Content::File { session: session.clone() }).map_err(to_bytes)?;
-        self.replace(&content).map_err(Error::io(what))?;
+        let stored = Stored { tokens_in: Location::File, session: Some(session.clone()) };
+        self.replace(&stored).map_err(cannot_store())?;
         Ok(Location::File)
     }
 
     /// Writes another file and renames it: a reader sees the old content or the new one, also after a power failure.
     ///
     /// The name of the new file is fixed, since only the holder of the lock writes: the next one replaces what a crash left.
-    fn replace(&self, bytes: &[u8]) -> io::Result<()> {
+    fn replace(&self, stored: &Stored) -> io::Result<()> {
         remove(&self.path("json.new"))?;
-        let name = format!("{}.json.new", self.profile);
+        let name = format!("{}.json.new", self.profile.name);
         let mut file = tempfile::Builder::new().prefix(&name).rand_bytes(0).tempfile_in(&self.folder)?;
-        file.write_all(bytes)?;
+        serde_json::to_writer(&mut file, stored)?;
         crash::point("before-sync");
         file.as_file().sync_all()?;
         crash::point("before-rename");
@@ -184,11 +166,11 @@ impl SessionStore {
 
     fn unreadable(&self) -> Error {
         let what = "the stored sign-in is damaged or from another version";
-        Error::new(Exit::NotSignedIn, what, format!("Run `{}`.", self.login))
+        Error::new(Exit::NotSignedIn, what, format!("Run `{}`.", self.profile.login_command()))
     }
 }
 
-fn keyring_error(error: KeyringError) -> Error {
+fn keyring_error(error: keyring_core::Error) -> Error {
     let hint = "Unlock it, or set ITEMS_TOKEN_STORE=file and sign in again.";
     Error::new(Exit::Local, "cannot open the keyring", hint).with_source(error)
 }
@@ -217,82 +199,4 @@ pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::session::tests::session;
-
-    fn store(folder: &Path) -> SessionStore {
-        SessionStore {
-            folder: folder.join("items/sessions"),
-            profile: "local".into(),
-            issuer: "https://issuer.example".into(),
-            client_id: "client".into(),
-            token_store: TokenStore::File,
-            login: "items login".into(),
-        }
-    }
-
-    #[test]
-    fn session_is_saved_loaded_and_forgotten_under_a_lock() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = store(folder.path());
-        assert!(store.load().unwrap().is_none());
-        let lock = store.try_lock().unwrap().unwrap();
-        assert!(store.try_lock().unwrap().is_none());
-        assert_eq!(store.save(&lock, &session(100)).unwrap(), Location::File);
-        assert_eq!(store.load().unwrap().unwrap().access_token.expose(), "the-access-token");
-        store.forget(&lock).unwrap();
-        assert!(store.load().unwrap().is_none());
-        drop(lock);
-        assert!(store.try_lock().unwrap().is_some());
-    }
-
-    #[test]
-    fn tokens_of_another_pool_or_client_are_not_used() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = store(folder.path());
-        store.save(&store.try_lock().unwrap().unwrap(), &session(100)).unwrap();
-        let other_client = SessionStore { client_id: "other".into(), ..self::store(folder.path()) };
-        let other_pool =
-            SessionStore { issuer: "https://other.example".into(), ..self::store(folder.path()) };
-        assert!(other_client.load().unwrap().is_none());
-        assert!(other_pool.load().unwrap().is_none());
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn files_are_readable_for_their_owner_only() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let folder = tempfile::tempdir().unwrap();
-        let store = store(folder.path());
-        fs::create_dir_all(&store.folder).unwrap();
-        fs::set_permissions(&store.folder, fs::Permissions::from_mode(0o755)).unwrap();
-        let lock = store.try_lock().unwrap().unwrap();
-        fs::write(store.path("json.new"), "left by a crash, readable for all").unwrap();
-        fs::set_permissions(store.path("json.new"), fs::Permissions::from_mode(0o644)).unwrap();
-        store.save(&lock, &session(100)).unwrap();
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&store.folder), 0o700);
-        assert_eq!(mode(&store.path("json")), 0o600);
-        assert_eq!(mode(&store.path("lock")), 0o600);
-        assert!(!store.path("json.new").exists());
-    }
-
-    #[test]
-    fn damaged_or_older_file_asks_to_sign_in_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = store(folder.path());
-        let lock = store.try_lock().unwrap().unwrap();
-        let sealed = r#"{"protection":"keyring","sealed":"AAAA"}"#;
-        for damage in ["", "{", sealed, &"x".repeat(300_000)] {
-            fs::write(store.path("json"), damage).unwrap();
-            let error = store.load().err().unwrap().to_string();
-            assert!(error.ends_with("Run `items login`."), "{damage:.20}: {error}");
-        }
-        store.save(&lock, &session(100)).unwrap();
-        assert!(store.load().unwrap().is_some());
-    }
 }

@@ -89,3 +89,9 @@ pub(crate) struct NewUserProfile {
     pub(crate) display_name: String,
     pub(crate) bio: Option<String>,
 }
+
+/// The part of the metadata document (RFC 9728, section 2) that is used here.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ResourceMetadata {
+    pub(crate) scopes_supported: Vec<String>,
+}

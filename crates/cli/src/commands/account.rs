@@ -4,22 +4,18 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use crate::{
-    access::SignedOut,
     arguments::Login,
     error::{Error, Exit},
     identity,
     output::{self, Format, plain},
-    sign_in::{SignedIn, sign_in},
+    sign_in::sign_in,
 };
 
 impl Context<'_> {
     pub(super) async fn login(&self, options: &Login) -> Result<(), Error> {
-        let keep = async |signed_in: SignedIn| {
-            let (name, sub) = (signed_in.user.name(), signed_in.user.sub.clone());
-            Ok((name, sub, self.tokens.start(signed_in).await?))
-        };
         let prompt = options.reauthenticate.then_some("login");
-        let (name, sub, location) = sign_in(self.profile, !options.no_browser, prompt, keep).await?;
+        let (user, location) = sign_in(self.profile, self.tokens, !options.no_browser, prompt).await?;
+        let (name, sub) = (user.name(), user.sub);
         let profile = &self.profile.name;
         self.format.print(
             &json!({ "username": name, "sub": sub, "profile": profile, "tokens_in": location }),
@@ -28,7 +24,7 @@ impl Context<'_> {
     }
 
     pub(super) async fn logout(&self) -> Result<(), Error> {
-        let is_revoked = self.tokens.end().await? == SignedOut::Revoked;
+        let is_revoked = self.tokens.end().await?;
         let text = if is_revoked { "Signed out." } else { "Not signed in." };
         self.format.print(&json!({ "revoked": is_revoked }), text)
     }

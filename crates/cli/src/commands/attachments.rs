@@ -149,23 +149,19 @@ fn select<'a>(attachments: &'a [Attachment], wanted: &str) -> Result<&'a Attachm
 /// Returns the path for each attachment. All are checked before the first download.
 fn paths(chosen: &[&Attachment], options: &Download) -> Result<Vec<PathBuf>, Error> {
     let output = &options.output;
-    if !output.is_dir() {
-        return match chosen {
-            [_] => Ok(vec![output.clone()]),
-            _ => Err(Error::usage(
-                format!("{} is not a folder", output.display()),
-                "Create it, or name one attachment.",
-            )),
-        };
+    if !output.is_dir() && chosen.len() > 1 {
+        let what = format!("{} is not a folder", output.display());
+        return Err(Error::usage(what, "Create it, or name one attachment."));
     }
     let mut paths = Vec::new();
     for attachment in chosen {
-        let path = output.join(safe_name(&attachment.filename)?);
+        let name = &attachment.filename;
+        let path = if output.is_dir() { output.join(safe_name(name)?) } else { output.clone() };
         if !options.force && path.symlink_metadata().is_ok() {
             return Err(already_exists(&path));
         }
         if paths.contains(&path) {
-            let what = format!("several attachments are called {}", plain(&attachment.filename));
+            let what = format!("several attachments are called {}", plain(name));
             return Err(Error::usage(what, "Download them one by one."));
         }
         paths.push(path);

@@ -1,6 +1,6 @@
 //! `edit`: a change that never overwrites another change.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::context::{Context, text_or_input};
 use crate::{
@@ -62,17 +62,16 @@ impl Context<'_> {
                 let text = format!("Changed {id} {} (version {})", plain(&item.title), item.version);
                 self.format.print(&item, &text)
             }
-            Err(error) => match error.is_conflict() {
-                Some(request) => {
-                    Err(conflict(&self.api.item(item.id).await?, item.version, yours, draft, request))
+            Err(error) if error.is_conflict() => {
+                let request_id = error.detail("request_id").and_then(Value::as_str);
+                Err(conflict(&self.api.item(item.id).await?, item.version, yours, draft, request_id))
+            }
+            Err(error) => {
+                if let Some(draft) = draft {
+                    output::note(&draft.kept());
                 }
-                None => {
-                    if let Some(draft) = draft {
-                        output::note(&draft.kept());
-                    }
-                    Err(error.into())
-                }
-            },
+                Err(error)
+            }
         }
     }
 }
@@ -89,16 +88,16 @@ fn given(edit: &Edit, item: &Content) -> Result<Option<Content>, Error> {
     }))
 }
 
-/// The error of an edit that met a newer version. It contains both, so that neither is lost.
+/// The error of an edit that is based on an older version. It contains both texts, so that neither is lost.
 fn conflict(
     theirs: &Item,
     based_on: u64,
     yours: &Content,
     draft: Option<&DraftFile>,
-    request_id: Option<String>,
+    request_id: Option<&str>,
 ) -> Error {
     let version = theirs.version;
-    let request = output::request(request_id.as_deref());
+    let request = output::request(request_id);
     let what = format!(
         "the item has changed: it is at version {version}, your edit is based on {based_on}{request}"
     );

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::context::{Context, text_or_input};
 use crate::{
-    api::{Attachment, Item, NewItem, PageRequest},
+    api::{Attachment, Item, NewItem},
     arguments::{Add, List, Remove},
     error::Error,
     output::{self, Format, age, bold, dim, fit, plain, plain_lines},
@@ -22,8 +22,7 @@ impl Context<'_> {
         let mut left = if options.all { u64::MAX } else { options.limit };
         let (mut items, mut cursor) = (Vec::new(), None);
         loop {
-            let request = PageRequest { limit: left.min(MAX_PAGE), cursor: cursor.as_deref() };
-            let page = self.api.items(request).await?;
+            let page = self.api.items(left.min(MAX_PAGE), cursor.as_deref()).await?;
             left = left.saturating_sub(u64::try_from(page.items.len()).unwrap_or(u64::MAX));
             items.extend(page.items);
             cursor = page.next_cursor;
@@ -51,7 +50,7 @@ impl Context<'_> {
         let item = self.api.item(id).await?;
         let attachments = match self.api.attachments(id).await {
             // A server without a bucket.
-            Err(error) if error.status().is_some_and(|status| status == 501) => Vec::new(),
+            Err(error) if error.has_status(501) => Vec::new(),
             attachments => attachments?,
         };
         if self.format == Format::Json {
@@ -73,7 +72,7 @@ impl Context<'_> {
         let mut removed = Vec::new();
         let mut outcome = Ok(());
         for id in &remove.ids {
-            outcome = self.api.delete_item(*id, remove.if_version).await.map_err(Error::from);
+            outcome = self.api.delete_item(*id, remove.if_version).await;
             if outcome.is_err() {
                 break;
             }

@@ -113,7 +113,7 @@ impl ConfigFile {
         })
     }
 
-    pub(super) fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error>> {
+    fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error>> {
         let mut file: Self = toml::from_str(text)?;
         if let Some(name) = file.profiles.keys().find(|name| !is_name(name)) {
             let name = name.escape_debug();
@@ -143,36 +143,4 @@ fn is_name(name: &str) -> bool {
     let is_plain =
         name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
     is_plain && (1..=64).contains(&name.len()) && !name.starts_with('.')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn file_overrides_a_built_in_profile_and_flags_override_the_file() {
-        let file = ConfigFile::parse("profiles.local.scopes = 'openid'\nprofiles.x.client_id = 'c'").unwrap();
-        let settings = file.settings("local").unwrap();
-        assert_eq!(settings.scopes.as_deref(), Some("openid"));
-        assert_eq!(settings.client_id.as_deref(), Some("localweb"));
-        let flags = Settings { client_id: Some("flag".into()), ..Settings::default() };
-        assert_eq!(flags.or(settings).client_id.as_deref(), Some("flag"));
-        assert!(file.settings("y").is_none());
-        assert_eq!(file.names(), "local, local-machine, x");
-    }
-
-    #[test]
-    fn unknown_keys_secrets_and_invalid_names_in_the_file_are_rejected() {
-        for text in ["profiles.x.client_secret = 's'", "profile = 'x'", "profiles.'a/b'.client_id = 'c'"] {
-            assert!(ConfigFile::parse(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn names_fit_into_file_names() {
-        assert!(is_name("prod-eu_1.a"));
-        for name in ["", ".", "..", "a/b", "a b", "ü", &"x".repeat(65)] {
-            assert!(!is_name(name), "{name}");
-        }
-    }
 }

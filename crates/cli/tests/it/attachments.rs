@@ -203,6 +203,22 @@ fn several_files_are_attached_and_the_failure_of_one_is_told_with_the_others() {
 }
 
 #[test]
+fn attachments_of_the_same_name_are_chosen_by_id() {
+    let stack = Stack::start();
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    let (id, file) = (terminal.add("x"), terminal.write("a.txt", "1"));
+    let path = file.to_str().unwrap();
+    let attached = terminal.json(["attach", &id, path, path]);
+    fs::remove_file(path).unwrap();
+    for command in [&["download", &id][..], &["download", &id, "a.txt"], &["detach", &id, "a.txt"]] {
+        terminal.run(command).assert_failure(2, "several attachments are called a.txt");
+    }
+    terminal.run(["download", &id, "-o", "-"]).assert_failure(2, "only one attachment");
+    terminal.ok(["detach", &id, attached[0]["id"].as_str().unwrap()]);
+    assert_eq!(terminal.ok(["download", &id, "-o", "-"]), "1");
+}
+
+#[test]
 fn a_folder_a_pipe_and_a_missing_item_are_refused() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);

@@ -50,13 +50,6 @@ fn a_server_that_is_no_api_is_not_believed() {
 }
 
 #[test]
-fn tokens_do_not_travel_in_the_clear() {
-    let stack = Stack::start();
-    let terminal = Terminal::signed_in(&stack, ALICE).with("ITEMS_API_URL", "http://api.example.com");
-    terminal.run(["list"]).assert_failure(2, "api_url must be a plain https URL");
-}
-
-#[test]
 fn this_machines_traffic_goes_through_no_proxy() {
     let stack = Stack::start();
     let nowhere = "http://127.0.0.1:1";

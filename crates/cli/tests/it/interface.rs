@@ -46,6 +46,35 @@ fn profiles_come_from_the_configuration_file() {
 }
 
 #[test]
+fn invalid_settings_are_rejected() {
+    let stack = Stack::start();
+    let terminal = Terminal::new(&stack);
+    // Tokens are sent to these URLs, so plain http is for this machine only.
+    for url in ["http://api.example.com", "http://localhost.example.com", "https://u:p@api.example.com"] {
+        terminal.run(["config", "--api-url", url]).assert_failure(2, "api_url must be a plain https URL");
+        terminal.run(["config", "--domain", url]).assert_failure(2, "domain must be a plain https URL");
+    }
+    for url in ["https://api.example.com/v1", "http://127.0.0.1:8000", "http://[::1]:8000"] {
+        terminal.ok(["config", "--api-url", url]);
+    }
+    for uri in ["http://localhost/cb", "https://localhost:53682/cb", "http://example.com:53682/cb"] {
+        terminal.run(["config", "--redirect-uri", uri]).assert_failure(2, "redirect_uri must have the form");
+    }
+    terminal
+        .run(["config", "--scopes", "email items/read"])
+        .assert_failure(2, "scopes must contain `openid`");
+    for file in [
+        "profiles.x.client_secret = 's'",
+        "profiles.'a/b'.client_id = 'c'",
+        "profiles.'..'.client_id = 'c'",
+        "profiles.''.client_id = 'c'",
+    ] {
+        terminal.write(".config/items/config.toml", file);
+        terminal.run(["config"]).assert_failure(2, "invalid configuration file");
+    }
+}
+
+#[test]
 fn completions_exist_for_each_shell() {
     let stack = Stack::start();
     let terminal = Terminal::new(&stack);

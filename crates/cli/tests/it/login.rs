@@ -47,7 +47,11 @@ fn a_forged_callback_changes_nothing_and_ends_nothing() {
     let terminal = Terminal::new(&stack);
     let login = terminal.begin_login([] as [&str; 0]);
     let (callback, browser) = (login.parameter("redirect_uri"), Browser::new(&stack));
-    for forged in ["code=stolen&state=guessed", "code=stolen", "error=access_denied&state=x", ""] {
+    let state = login.parameter("state");
+    let ambiguous = ["", "&code=", "&code=a&code=b", "&code=a&error=b", &format!("&state={state}&code=a")];
+    let ambiguous = ambiguous.map(|rest| format!("state={state}{rest}"));
+    let forged = ["code=stolen&state=guessed", "code=stolen", "error=access_denied&state=x", ""];
+    for forged in forged.into_iter().chain(ambiguous.iter().map(String::as_str)) {
         let page = browser.get(&format!("{callback}?{forged}"));
         assert!(page.contains("not the expected response"), "{forged}: {page}");
     }

@@ -182,21 +182,23 @@ fn expiring_token_is_used_while_the_pool_is_down() {
 }
 
 #[test]
-fn sign_in_at_one_pool_is_not_used_at_another() {
+fn tokens_of_another_pool_or_client_are_not_used() {
     let stack = Stack::start();
-    let terminal = Terminal::signed_in(&stack, ALICE)
-        .with("ITEMS_ISSUER", &format!("{}/us-east-1_Other", stack.pool_url));
-    terminal.run(["token"]).assert_failure(3, "not signed in");
+    let terminal = Terminal::signed_in(&stack, ALICE);
+    terminal.run(["token", "--client-id", "other"]).assert_failure(3, "not signed in");
+    let issuer = format!("{}/us-east-1_Other", stack.pool_url);
+    terminal.run(["token", "--issuer", &issuer]).assert_failure(3, "not signed in");
 }
 
 #[test]
-fn damaged_file_asks_to_sign_in_again() {
+fn damaged_or_older_file_asks_to_sign_in_again() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
-    std::fs::write(terminal.session_file(), "{").unwrap();
-    terminal
-        .run(["token"])
-        .assert_failure(3, "the stored sign-in is damaged or from another version. Run `items login`");
+    for damage in ["", "{", r#"{"protection":"keyring","sealed":"AAAA"}"#, &"x".repeat(300_000)] {
+        std::fs::write(terminal.session_file(), damage).unwrap();
+        let message = "the stored sign-in is damaged or from another version. Run `items login`";
+        terminal.run(["token"]).assert_failure(3, message);
+    }
     terminal.login(ALICE).assert_code(0);
     terminal.ok(["token"]);
 }
@@ -204,15 +206,21 @@ fn damaged_file_asks_to_sign_in_again() {
 #[cfg(unix)]
 #[test]
 fn files_are_readable_for_their_owner_only() {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
     let stack = Stack::start();
-    let terminal = Terminal::signed_in(&stack, ALICE);
+    let terminal = Terminal::new(&stack);
+    let folder = terminal.state_folder().join("sessions");
+    let left_by_a_crash = terminal.write(".local/state/items/sessions/local.json.new", "tokens");
+    for path in [&folder, &left_by_a_crash] {
+        std::fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+    }
+    terminal.login(ALICE).assert_code(0);
     terminal.expire_access_token();
     terminal.ok(["token"]);
-    let mode = |path: std::path::PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(terminal.session_file()), 0o600);
-    assert_eq!(mode(terminal.state_folder().join("sessions")), 0o700);
-    let files = std::fs::read_dir(terminal.state_folder().join("sessions")).unwrap();
-    let names: BTreeSet<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
-    assert_eq!(names, ["local.json", "local.lock"].map(str::to_owned).into());
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder), 0o700);
+    let files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
+    let modes: Vec<_> = files.map(|file| (file.file_name().unwrap().to_owned(), mode(&file))).collect();
+    let expected = ["local.json", "local.lock"].map(|name| (name.into(), 0o600));
+    assert_eq!(BTreeSet::from_iter(modes), expected.into());
 }
