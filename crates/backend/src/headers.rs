@@ -13,7 +13,7 @@ use utoipa::{
 use crate::{
     models::{
         idempotency::IdempotencyKey,
-        version::{IfMatch, IfNoneMatch},
+        version::{IfMatch, IfNoneMatch, Preconditions},
     },
     problem::{FieldError, Kind, Problem},
 };
@@ -64,6 +64,16 @@ impl<S: Send + Sync> FromRequestParts<S> for IfNoneMatch {
     }
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for Preconditions {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let if_match = IfMatch::from_request_parts(parts, state).await?;
+        let if_none_match = IfNoneMatch::from_request_parts(parts, state).await?;
+        Ok(Self { if_match, if_none_match })
+    }
+}
+
 impl<S: Send + Sync> OptionalFromRequestParts<S> for IdempotencyKey {
     type Rejection = Problem;
 
@@ -96,6 +106,17 @@ impl IntoParams for IfNoneMatch {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let description = "The `ETag` that the caller has; if it is current, the response is 304.";
         vec![entity_tag_parameter("If-None-Match", Required::False, description)]
+    }
+}
+
+impl IntoParams for Preconditions {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let replace = "The `ETag` of the version to be replaced, or `*` for any version that exists.";
+        let create = "`*` to create it only if it does not exist.";
+        vec![
+            entity_tag_parameter("If-Match", Required::False, replace),
+            entity_tag_parameter("If-None-Match", Required::False, create),
+        ]
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the API speaks of: parsed on the way in, so that a value of these types is well formed.
 
 pub mod attachment;
+pub mod checksum;
 pub mod cursor;
 pub mod idempotency;
 pub mod item;
@@ -30,6 +31,11 @@ impl Timestamp {
     /// The instant itself.
     pub fn instant(self) -> OffsetDateTime {
         self.0
+    }
+
+    /// Milliseconds since 1970.
+    pub fn unix_millis(self) -> i64 {
+        self.0.unix_timestamp() * 1000 + i64::from(self.0.millisecond())
     }
 
     /// Seconds since 1970, as DynamoDB's time to live wants them.

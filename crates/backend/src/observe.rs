@@ -15,11 +15,16 @@ use axum::{
     response::Response,
 };
 use cognito_auth::AccessToken;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tracing::{Instrument, Span, debug, error, error_span, info};
 use uuid::Uuid;
 
-use crate::{metrics::Metrics, models::owner::Owner, problem::Problem, rate_limit::RateLimit};
+use crate::{
+    metrics::Metrics,
+    models::owner::Owner,
+    problem::{PRIVATE, Problem},
+    rate_limit::RateLimit,
+};
 
 /// The header with the request ID, in requests and responses.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -87,6 +92,9 @@ pub(crate) async fn observe(State(observer): State<Observer>, mut request: Reque
     let mut record = Record { observer, context, method, route, started, span, status: None };
     let response = next.run(request).instrument(record.span.clone()).await;
     let mut response = record.span.in_scope(|| finish(response, &request_id));
+    if record.context.has_caller() {
+        response.headers_mut().insert(header::CACHE_CONTROL, PRIVATE);
+    }
     if let Some(limit) = record.context.0.rate_limit.get() {
         add_rate_limit(response.headers_mut(), *limit);
     }
@@ -148,7 +156,7 @@ fn finish(mut response: Response, request_id: &str) -> Response {
         }
         let mut rendered = problem.render(request_id);
         // Headers of the inner layers, such as `Allow` and those of CORS, stay.
-        for name in response.headers().keys().filter(|name| *name != http::header::CONTENT_LENGTH) {
+        for name in response.headers().keys().filter(|name| *name != header::CONTENT_LENGTH) {
             if !rendered.headers().contains_key(name) {
                 let values = response.headers().get_all(name).iter().cloned();
                 rendered.headers_mut().extend(values.map(|value| (Some(name.clone()), value)));

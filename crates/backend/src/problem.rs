@@ -16,6 +16,9 @@ use utoipa::ToSchema;
 /// The media type of problem documents (RFC 9457, section 3).
 pub const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
+/// `Cache-Control` of every response that belongs to one caller (RFC 9111, section 5.2.2).
+pub(crate) const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
+
 const MISTAKE: &str = "The server made a mistake. It was logged under this request's id.";
 
 /// An error response, with its cause for the operator's log.
@@ -233,7 +236,7 @@ impl Problem {
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers.clone();
         response.headers_mut().insert(header::CONTENT_TYPE, MEDIA_TYPE);
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.headers_mut().insert(header::CACHE_CONTROL, PRIVATE);
         response
     }
 }

@@ -16,7 +16,7 @@ use tower::service_fn;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 use tracing::warn;
 
-use crate::{StartError, data, guard, server::Server};
+use crate::{StartError, checksum, data, guard, server::Server};
 
 /// S3's API on a folder, with one bucket.
 ///
@@ -86,6 +86,7 @@ fn router(files: FileSystem, credentials: &Credentials) -> Router {
     });
     Router::new()
         .fallback_service(service)
+        .layer(middleware::from_fn(checksum::reject_wrong_checksums))
         .layer(middleware::from_fn(apply_overrides))
         .layer(cors())
         .layer(middleware::from_fn(guard::reject_foreign_pages))

@@ -51,6 +51,7 @@ impl Attachments {
             filename: new.filename,
             content_type: new.content_type,
             size: new.size,
+            checksum_sha256: new.checksum_sha256,
             created_at: Timestamp::now(),
         };
         let upload = bucket.presign_upload(owner, item, &attachment).await?;

@@ -12,8 +12,8 @@ pub enum Error {
     /// The owner has no profile.
     #[error("there is no such profile")]
     ProfileNotFound,
-    /// The item has another version than the caller expects.
-    #[error("the item has another version")]
+    /// The resource has another version than the caller expects.
+    #[error("the resource has another version")]
     VersionConflict,
     /// The cursor was not made for this owner's list.
     #[error("the cursor does not belong to this list")]

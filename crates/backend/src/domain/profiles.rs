@@ -3,6 +3,7 @@ use crate::{
     models::{
         owner::Owner,
         profile::{NewProfile, Profile},
+        version::{IfMatch, Preconditions},
     },
     services::dynamodb::Store,
 };
@@ -29,17 +30,22 @@ impl Profiles {
     ///
     /// # Errors
     ///
-    /// [`Error::Store`].
-    pub async fn replace(&self, owner: &Owner, new: NewProfile) -> Result<Profile, Error> {
-        Ok(self.0.put_profile(owner, new).await?)
+    /// [`Error::VersionConflict`], [`Error::Store`].
+    pub async fn replace(
+        &self,
+        owner: &Owner,
+        new: NewProfile,
+        preconditions: &Preconditions,
+    ) -> Result<Profile, Error> {
+        self.0.put_profile(owner, new, preconditions).await?.ok_or(Error::VersionConflict)
     }
 
     /// Removes the profile, if there is one.
     ///
     /// # Errors
     ///
-    /// [`Error::Store`].
-    pub async fn remove(&self, owner: &Owner) -> Result<(), Error> {
-        Ok(self.0.delete_profile(owner).await?)
+    /// [`Error::VersionConflict`], [`Error::Store`].
+    pub async fn remove(&self, owner: &Owner, if_match: &IfMatch) -> Result<(), Error> {
+        if self.0.delete_profile(owner, if_match).await? { Ok(()) } else { Err(Error::VersionConflict) }
     }
 }

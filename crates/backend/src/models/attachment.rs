@@ -9,7 +9,7 @@ use utoipa::{
 };
 use uuid::Uuid;
 
-use super::{Timestamp, item::ItemId, owner::Owner};
+use super::{Timestamp, checksum::Sha256Checksum, item::ItemId, owner::Owner};
 
 /// The ID of an attachment: a UUID v7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
@@ -40,6 +40,10 @@ pub struct NewAttachment {
     #[serde(deserialize_with = "whole_number")]
     #[schema(minimum = 0)]
     pub size: u64,
+    /// The SHA-256 of the file in base64. If it is given, S3 accepts no other bytes.
+    #[serde(default)]
+    #[schema(inline, required = false)]
+    pub checksum_sha256: Option<Sha256Checksum>,
 }
 
 /// An attachment.
@@ -56,6 +60,10 @@ pub struct Attachment {
     /// The length in bytes.
     #[schema(example = 48213, minimum = 0)]
     pub size: u64,
+    /// The SHA-256 of the file in base64, if the upload had to have it.
+    #[serde(default)]
+    #[schema(inline, required = true)]
+    pub checksum_sha256: Option<Sha256Checksum>,
     /// The time of creation.
     pub created_at: Timestamp,
 }
@@ -70,7 +78,7 @@ pub struct PresignedRequest {
     #[schema(example = "https://bucket.s3.eu-west-1.amazonaws.com/attachments/key?X-Amz-Signature=0f1e")]
     pub url: String,
     /// The headers to send. S3 rejects the request if a value differs.
-    #[schema(example = json!({"content-type": "application/pdf", "content-length": "48213"}))]
+    #[schema(example = json!({"content-type": "application/pdf", "content-length": "48213", "if-none-match": "*"}))]
     pub headers: BTreeMap<String, String>,
     /// The time until which the URL works.
     pub expires_at: Timestamp,

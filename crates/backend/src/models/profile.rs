@@ -13,6 +13,7 @@ use super::{
 #[schema(example = json!({
     "display_name": "Alice",
     "bio": "Likes lists.",
+    "version": 1795339800124_u64,
     "updated_at": "2026-11-22T09:30:00.123Z",
 }))]
 pub struct Profile {
@@ -22,6 +23,10 @@ pub struct Profile {
     /// A short text about the user.
     #[schema(inline, example = "Likes lists.")]
     pub bio: Option<Bio>,
+    /// Increases with each write, and never repeats. Also the `ETag`.
+    #[schema(minimum = 1, required = true)]
+    #[serde(default = "unversioned")]
+    pub version: u64,
     /// The time of the last write.
     pub updated_at: Timestamp,
 }
@@ -38,4 +43,11 @@ pub struct NewProfile {
     #[serde(default)]
     #[schema(inline, required = false)]
     pub bio: Option<Bio>,
+}
+
+/// The version of a profile that was written before profiles had versions.
+pub const UNVERSIONED: u64 = 1;
+
+fn unversioned() -> u64 {
+    UNVERSIONED
 }

@@ -15,6 +15,15 @@ pub enum IfMatch {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IfNoneMatch(pub IfMatch);
 
+/// The preconditions of a write that may also create the resource. Both must hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preconditions {
+    /// `If-Match`: the resource exists, with one of these versions.
+    pub if_match: IfMatch,
+    /// `If-None-Match`: the resource does not exist, or has none of these versions.
+    pub if_none_match: IfNoneMatch,
+}
+
 impl IfNoneMatch {
     /// Whether the caller has this version already.
     pub fn matches(&self, version: u64) -> bool {

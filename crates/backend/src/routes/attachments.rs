@@ -19,8 +19,8 @@ use crate::{
 
 /// Create an attachment.
 ///
-/// The answer says how to upload the file to S3: exactly `size` bytes of exactly `content_type`, until the URL expires. The
-/// attachment is visible once the upload is complete.
+/// The answer says how to upload the file to S3, once: exactly `size` bytes of exactly `content_type`, with exactly the
+/// checksum if one was given, until the URL expires. The attachment is visible once the upload is complete.
 #[utoipa::path(post, path = "/items/{id}/attachments", tag = "attachments", params(("id" = ItemId, Path)),
     request_body = NewAttachment, responses(
     (status = CREATED, body = CreatedAttachment, headers(("location" = String, description = "Where it will be"))),
@@ -70,11 +70,8 @@ pub(crate) async fn show_attachment(
     State(attachments): State<Attachments>,
     caller: Caller<ItemsRead>,
     Path((item, id)): Path<(ItemId, AttachmentId)>,
-) -> Result<Response, Problem> {
-    let attachment = attachments.read(caller.owner(), item, id).await?;
-    // The URL is a secret while it works.
-    let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    Ok((no_store, Json(attachment)).into_response())
+) -> Result<Json<AttachmentDownload>, Problem> {
+    Ok(Json(attachments.read(caller.owner(), item, id).await?))
 }
 
 /// Remove an attachment.

@@ -36,7 +36,8 @@ impl From<Error> for Problem {
 }
 
 fn version_conflict() -> Problem {
-    let detail = "The item has another version by now. Read it again and apply the change to what it is now.";
+    let detail =
+        "The resource has another version by now. Read it again and apply the change to what it is now.";
     Problem::new(StatusCode::PRECONDITION_FAILED, detail).kind(Kind::VersionConflict)
 }
 

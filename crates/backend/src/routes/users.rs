@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use cognito_auth::Principal;
-use http::StatusCode;
+use http::{StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -13,9 +13,11 @@ use crate::{
     auth::{Caller, ItemsRead, ItemsWrite},
     domain::{Profiles, Revocations},
     extract::Json,
+    headers::etag,
     models::{
         Timestamp,
         profile::{NewProfile, Profile},
+        version::{IfMatch, IfNoneMatch, Preconditions},
     },
     problem::{Problem, ProblemBody},
 };
@@ -94,37 +96,55 @@ pub(crate) async fn sign_out(
 }
 
 /// Read my profile.
-#[utoipa::path(get, path = "/users/me/profile", tag = "users", responses(
-    (status = OK, body = Profile),
+#[utoipa::path(get, path = "/users/me/profile", tag = "users", params(IfNoneMatch), responses(
+    (status = OK, body = Profile, headers(("etag" = String, description = "The profile's version, in quotes"))),
+    (status = NOT_MODIFIED, description = "The caller has the current version"),
     (status = NOT_FOUND, body = ProblemBody, description = "No profile was set"),
 ))]
 pub(crate) async fn show_profile(
     State(profiles): State<Profiles>,
     caller: Caller<ItemsRead>,
-) -> Result<Json<Profile>, Problem> {
-    Ok(Json(profiles.read(caller.owner()).await?))
+    if_none_match: IfNoneMatch,
+) -> Result<Response, Problem> {
+    let profile = profiles.read(caller.owner()).await?;
+    if if_none_match.matches(profile.version) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag(profile.version))]).into_response());
+    }
+    Ok(with_etag(profile))
 }
 
 /// Set my profile.
-#[utoipa::path(put, path = "/users/me/profile", tag = "users", request_body = NewProfile,
-    responses((status = OK, body = Profile)))]
+///
+/// Without `If-Match` and `If-None-Match`, it overwrites whatever is there.
+#[utoipa::path(put, path = "/users/me/profile", tag = "users", params(Preconditions), request_body = NewProfile, responses(
+    (status = OK, body = Profile, headers(("etag" = String, description = "The new version, in quotes"))),
+    (status = PRECONDITION_FAILED, body = ProblemBody, description = "The profile has another version by now"),
+))]
 pub(crate) async fn replace_profile(
     State(profiles): State<Profiles>,
     caller: Caller<ItemsWrite>,
+    preconditions: Preconditions,
     Json(new): Json<NewProfile>,
-) -> Result<Json<Profile>, Problem> {
-    Ok(Json(profiles.replace(caller.owner(), new).await?))
+) -> Result<Response, Problem> {
+    Ok(with_etag(profiles.replace(caller.owner(), new, &preconditions).await?))
 }
 
 /// Remove my profile.
 ///
-/// It is no mistake if there is none.
-#[utoipa::path(delete, path = "/users/me/profile", tag = "users",
-    responses((status = NO_CONTENT, description = "There is no profile any more")))]
+/// It is no mistake if there is none, unless `If-Match` names a version.
+#[utoipa::path(delete, path = "/users/me/profile", tag = "users", params(IfMatch), responses(
+    (status = NO_CONTENT, description = "There is no profile any more"),
+    (status = PRECONDITION_FAILED, body = ProblemBody, description = "The profile has another version by now"),
+))]
 pub(crate) async fn delete_profile(
     State(profiles): State<Profiles>,
     caller: Caller<ItemsWrite>,
+    if_match: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    profiles.remove(caller.owner()).await?;
+    profiles.remove(caller.owner(), &if_match).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn with_etag(profile: Profile) -> Response {
+    ([(header::ETAG, etag(profile.version))], Json(profile)).into_response()
 }

@@ -81,7 +81,8 @@ impl Bucket {
         Self { client, name: name.into(), url_lifetime }
     }
 
-    /// Presigns an upload. Length and media type are part of the signature.
+    /// Presigns an upload. Length, media type and checksum are part of the signature, and that there is no file yet: bytes
+    /// that were uploaded cannot be replaced.
     ///
     /// # Errors
     ///
@@ -99,7 +100,9 @@ impl Bucket {
             .bucket(&*self.name)
             .key(object_key(owner, item, attachment.id))
             .content_type(attachment.content_type.as_str())
-            .content_length(length);
+            .content_length(length)
+            .set_checksum_sha256(attachment.checksum_sha256.as_ref().map(|sum| sum.as_str().to_owned()))
+            .if_none_match("*");
         let signed = request.presigned(self.presigning()?).await;
         Ok(self.presigned("PUT", signed.map_err(|error| classify_error("PutObject", error))?))
     }

@@ -140,7 +140,8 @@ async fn the_log_has_a_line_a_request_and_no_secret() {
     let file = json!({"filename": "secret-file", "content_type": "text/plain", "size": 1});
     let attachment = send(request("POST", &format!("{item}/attachments"), &token).json(&file)).await;
     let upload = attachment["upload"]["url"].as_str().unwrap();
-    client.put(upload).header("content-type", "text/plain").body("x").send().await.unwrap();
+    let upload_request = client.put(upload).header("content-type", "text/plain").header("if-none-match", "*");
+    upload_request.body("x").send().await.unwrap();
     send(request("GET", &format!("{item}/attachments"), &token)).await;
     let attachment = format!("{item}/attachments/{}", id(&attachment));
     let shown = send(request("GET", &attachment, &token)).await;

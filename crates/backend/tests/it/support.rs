@@ -22,6 +22,9 @@ pub(crate) use proxy::{Fault, FaultProxy};
 pub(crate) const TABLE: &str = "items";
 pub(crate) const BUCKET: &str = "attachments";
 
+/// The paths whose responses are the same for everybody.
+const PUBLIC: [&str; 4] = ["/docs", "/health", "/openapi.json", "/.well-known"];
+
 /// What every table and bucket of this test process accepts.
 pub(crate) static CREDENTIALS: LazyLock<Credentials> =
     LazyLock::new(|| local_cloud::credentials(None).unwrap());
@@ -221,11 +224,16 @@ impl Persona {
         if let Some(authorization) = &self.authorization {
             request.headers_mut().insert(header::AUTHORIZATION, authorization.parse().unwrap());
         }
+        let is_public = PUBLIC.iter().any(|path| request.uri().path().starts_with(path));
+        let belongs_to_a_caller = !is_public && request.method() != Method::OPTIONS;
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes().to_vec();
         let answer = Answer { status: parts.status, headers: parts.headers, body };
         answer.assert_invariants();
+        if belongs_to_a_caller {
+            assert_eq!(answer.header("cache-control"), "private, no-store", "{answer:?}");
+        }
         answer
     }
 }

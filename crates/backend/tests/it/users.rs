@@ -1,7 +1,7 @@
-use http::StatusCode;
-use serde_json::json;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
 
-use crate::support::TestApp;
+use crate::support::{Answer, Persona, TestApp};
 
 #[tokio::test]
 async fn the_current_user_comes_from_the_token_alone() {
@@ -32,8 +32,7 @@ async fn a_profile_is_set_read_and_removed() {
     let (alice, bob) = (app.user("alice"), app.user("bob"));
     assert_eq!(alice.get("/users/me/profile").await.status, StatusCode::NOT_FOUND);
 
-    let set =
-        alice.put("/users/me/profile", "*", json!({"display_name": "Alice", "bio": "Likes lists."})).await;
+    let set = set_profile(&alice, &[], json!({"display_name": "Alice", "bio": "Likes lists."})).await;
     assert_eq!(set.status, StatusCode::OK);
     let profile = alice.get("/users/me/profile").await;
     assert_eq!(profile.json(), set.json());
@@ -60,9 +59,73 @@ async fn profile_fields_are_limited() {
         (json!({"display_name": "A", "email": "a@example.com"}), "/email"),
         (json!({}), ""),
     ] {
-        let answer = alice.put("/users/me/profile", "*", body).await;
+        let answer = set_profile(&alice, &[], body).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
         assert_eq!(answer.pointer(), pointer);
     }
     assert_eq!(alice.get("/users/me/profile").await.status, StatusCode::NOT_FOUND);
+}
+
+async fn set_profile(persona: &Persona, headers: &[(&str, &str)], body: Value) -> Answer {
+    persona.send(Method::PUT, "/users/me/profile", headers, Some(body)).await
+}
+
+#[tokio::test]
+async fn of_two_who_change_a_profile_at_once_the_second_is_told() {
+    let app = TestApp::start().await;
+    let alice = app.user("alice");
+    let first = set_profile(&alice, &[], json!({"display_name": "Alice"})).await;
+    let tag = first.header("etag").to_owned();
+    assert_eq!(tag, format!("\"{}\"", first.json()["version"]));
+    assert_eq!(alice.get("/users/me/profile").await.header("etag"), tag);
+
+    let second = set_profile(&alice, &[("if-match", &tag)], json!({"display_name": "Al"})).await;
+    assert_eq!(second.status, StatusCode::OK);
+    let late = set_profile(&alice, &[("if-match", &tag)], json!({"display_name": "Ali"})).await;
+    assert_eq!(late.status, StatusCode::PRECONDITION_FAILED);
+    assert_eq!(late.json()["type"], "/problems/version-conflict");
+    let kept = alice.get("/users/me/profile").await;
+    assert_eq!(
+        (kept.json()["display_name"].clone(), kept.header("etag")),
+        (json!("Al"), second.header("etag"))
+    );
+    assert_eq!(app.calls(), 5); // One for each request.
+}
+
+#[tokio::test]
+async fn preconditions_tell_a_new_profile_from_an_existing_one() {
+    let app = TestApp::start().await;
+    let alice = app.user("alice");
+    let body = || json!({"display_name": "Alice"});
+    for tag in ["*", "\"1\""] {
+        let replaced = set_profile(&alice, &[("if-match", tag)], body()).await;
+        assert_eq!(replaced.status, StatusCode::PRECONDITION_FAILED);
+    }
+    let created = set_profile(&alice, &[("if-none-match", "*")], body()).await;
+    assert_eq!(created.status, StatusCode::OK);
+    assert_eq!(
+        set_profile(&alice, &[("if-none-match", "*")], body()).await.status,
+        StatusCode::PRECONDITION_FAILED
+    );
+    assert_eq!(set_profile(&alice, &[("if-match", "*")], body()).await.status, StatusCode::OK);
+    let tag = alice.get("/users/me/profile").await.header("etag").to_owned();
+    let unchanged = alice.send(Method::GET, "/users/me/profile", &[("if-none-match", &tag)], None).await;
+    assert_eq!((unchanged.status, unchanged.header("etag")), (StatusCode::NOT_MODIFIED, &*tag));
+}
+
+#[tokio::test]
+async fn the_tag_of_a_removed_profile_does_not_match_the_next_one() {
+    let app = TestApp::start().await;
+    let alice = app.user("alice");
+    let body = || json!({"display_name": "Alice"});
+    let old = set_profile(&alice, &[], body()).await.header("etag").to_owned();
+    let delete = async |tag: &str| {
+        alice.send(Method::DELETE, "/users/me/profile", &[("if-match", tag)], None).await.status
+    };
+    assert_eq!(delete("\"1\"").await, StatusCode::PRECONDITION_FAILED);
+    assert_eq!(delete(&old).await, StatusCode::NO_CONTENT);
+    tokio::time::sleep(std::time::Duration::from_millis(2)).await; // A version is at least the time in milliseconds.
+    assert_eq!(set_profile(&alice, &[], body()).await.status, StatusCode::OK);
+    let late = set_profile(&alice, &[("if-match", &old)], body()).await;
+    assert_eq!(late.status, StatusCode::PRECONDITION_FAILED);
 }

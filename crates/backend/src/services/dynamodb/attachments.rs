@@ -16,6 +16,7 @@ use super::{
 use crate::models::{
     Timestamp,
     attachment::{Attachment, AttachmentId, ContentType, Filename},
+    checksum::Sha256Checksum,
     item::ItemId,
     owner::Owner,
 };
@@ -43,6 +44,8 @@ struct FileRow {
     filename: Filename,
     content_type: ContentType,
     size: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum_sha256: Option<Sha256Checksum>,
     created_at: Timestamp,
 }
 
@@ -238,6 +241,7 @@ fn file_row(owner: &Owner, item: ItemId, attachment: &Attachment) -> Result<Row,
         filename: attachment.filename.clone(),
         content_type: attachment.content_type.clone(),
         size: attachment.size,
+        checksum_sha256: attachment.checksum_sha256.clone(),
         created_at: attachment.created_at,
     })?;
     row.extend(key(owner, sort_key(item, attachment.id)));
@@ -252,6 +256,6 @@ fn read(row: Row) -> Result<Attachment, StoreError> {
                 "the sort key names no attachment",
             ))
         })?;
-    let FileRow { filename, content_type, size, created_at } = serde_dynamo::from_item(row)?;
-    Ok(Attachment { id, filename, content_type, size, created_at })
+    let FileRow { filename, content_type, size, checksum_sha256, created_at } = serde_dynamo::from_item(row)?;
+    Ok(Attachment { id, filename, content_type, size, checksum_sha256, created_at })
 }
