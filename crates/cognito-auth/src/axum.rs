@@ -6,6 +6,7 @@ use std::ops::Deref;
 
 use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
 use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
 use crate::access_token::AccessToken;
@@ -47,12 +48,12 @@ use crate::resource_server::ResourceServer;
 ///         .with_state(server)
 /// }
 /// ```
-pub struct Caller<P = Authenticated> {
+pub struct Caller<P: Policy = Authenticated> {
     token: AccessToken,
     policy: PhantomData<fn() -> P>,
 }
 
-impl<P> Caller<P> {
+impl<P: Policy> Caller<P> {
     /// Returns the token.
     #[must_use]
     pub fn into_token(self) -> AccessToken {
@@ -60,7 +61,7 @@ impl<P> Caller<P> {
     }
 }
 
-impl<P> Deref for Caller<P> {
+impl<P: Policy> Deref for Caller<P> {
     type Target = AccessToken;
 
     fn deref(&self) -> &AccessToken {
@@ -68,13 +69,13 @@ impl<P> Deref for Caller<P> {
     }
 }
 
-impl<P> Clone for Caller<P> {
+impl<P: Policy> Clone for Caller<P> {
     fn clone(&self) -> Self {
         Self { token: self.token.clone(), policy: PhantomData }
     }
 }
 
-impl<P> fmt::Debug for Caller<P> {
+impl<P: Policy> fmt::Debug for Caller<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Caller").field(&self.token).finish()
     }
@@ -115,7 +116,8 @@ where
 
 impl IntoResponse for AuthRejection {
     fn into_response(self) -> Response {
-        let mut response = (self.status(), self.headers(), self.detail()).into_response();
+        let content_type = [(CONTENT_TYPE, self.content_type())];
+        let mut response = (self.status(), self.headers(), content_type, self.body()).into_response();
         response.extensions_mut().insert(self);
         response
     }

@@ -175,19 +175,24 @@ impl<'a> Claims<'a> {
 
 /// Returns the claim with any name, deserialized as a `T`.
 pub(crate) fn claim<T: DeserializeOwned>(payload: &[u8], name: &str) -> Result<Option<T>, ClaimError> {
-    let wrong_type = || ClaimError { claim: excerpt(name) };
+    let wrong_type = || ClaimError { subject: format!("the claim {}", excerpt(name)) };
     let claims = Claims::parse(payload).map_err(|_| wrong_type())?;
     let Some(raw) = claims.raw(name) else { return Ok(None) };
     serde_json::from_str(raw.get()).map(Some).map_err(|_| wrong_type())
+}
+
+/// Returns all claims, deserialized as a `T`.
+pub(crate) fn all_claims<T: DeserializeOwned>(payload: &[u8]) -> Result<T, ClaimError> {
+    serde_json::from_slice(payload).map_err(|_| ClaimError { subject: "the set of claims".to_owned() })
 }
 
 /// A claim cannot be deserialized as the requested type.
 ///
 /// It has no source, because the parser's message would quote the claim.
 #[derive(Debug, thiserror::Error)]
-#[error("the claim {claim} cannot be read as the requested type")]
+#[error("{subject} cannot be read as the requested type")]
 pub struct ClaimError {
-    claim: String,
+    subject: String,
 }
 
 fn required<T>(claim: &'static str, value: Option<T>) -> Result<T, VerifyError> {

@@ -51,6 +51,8 @@ mod test_clock;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod token;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod verifier;
 #[cfg(test)]
 mod wycheproof;

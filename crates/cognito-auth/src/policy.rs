@@ -25,6 +25,11 @@ use crate::requirements::Requirements;
 ///     };
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a policy",
+    label = "not a policy",
+    note = "a policy is a type declared with `scope!` or `group!`, `MaxAge`, a tuple or `AnyOf` of policies, or your own `impl Policy`"
+)]
 pub trait Policy: 'static {
     /// The requirements.
     const REQUIREMENTS: Requirements;
@@ -39,6 +44,11 @@ impl Policy for Authenticated {
 }
 
 /// A type that represents a scope. Declare it with [`scope!`](crate::scope).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a scope",
+    label = "not a scope",
+    note = "declare one with `scope!(ItemsRead = \"items/read\")`"
+)]
 pub trait Scope: 'static {
     /// The scope as tokens spell it, `<resource server>/<name>`.
     const NAME: &'static str;
@@ -54,6 +64,11 @@ impl<S: Scope> Policy for HasScope<S> {
 }
 
 /// A type that represents a group. Declare it with [`group!`](crate::group).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a group",
+    label = "not a group",
+    note = "declare one with `group!(Admins = \"admins\")`"
+)]
 pub trait Group: 'static {
     /// The group's name in the pool.
     const NAME: &'static str;

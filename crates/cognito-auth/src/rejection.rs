@@ -12,15 +12,15 @@ use crate::requirements::{Alternative, Requirements, union};
 
 /// Why a request is rejected, as its sender may know it.
 ///
-/// An application that writes its own error bodies uses [`status`](Self::status), [`headers`](Self::headers) and
-/// [`detail`](Self::detail). With the feature `axum` it is a response in plain text and puts itself into the extensions
-/// of that response, where a layer finds it for the log.
+/// Without a framework, the response is made of [`status`](Self::status), [`headers`](Self::headers) and
+/// [`body`](Self::body) with its [`content_type`](Self::content_type). With the feature `axum` it is a response, and puts
+/// itself into the extensions of that response, where a layer finds it for the log.
 ///
 /// Its `Display` is the sentence for the caller; its `source` is the [`VerifyError`] for the operator.
 #[derive(Debug, Clone)]
 pub struct AuthRejection {
     kind: RejectionKind,
-    challenge: Challenge,
+    settings: ResponseSettings,
     denial: Option<Arc<Denial>>,
     source: Option<Arc<VerifyError>>,
 }
@@ -56,13 +56,13 @@ pub enum RejectionKind {
 }
 
 impl AuthRejection {
-    pub(crate) fn new(kind: RejectionKind, challenge: &Challenge) -> Self {
-        Self { kind, challenge: challenge.clone(), denial: None, source: None }
+    pub(crate) fn new(kind: RejectionKind, settings: &ResponseSettings) -> Self {
+        Self { kind, settings: settings.clone(), denial: None, source: None }
     }
 
     /// The verifier rejected the token.
-    pub(crate) fn invalid(error: VerifyError, challenge: &Challenge) -> Self {
-        let rejection = Self::new(kind_of(&error), challenge);
+    pub(crate) fn invalid(error: VerifyError, settings: &ResponseSettings) -> Self {
+        let rejection = Self::new(kind_of(&error), settings);
         Self { source: Some(Arc::new(error)), ..rejection }
     }
 
@@ -70,7 +70,7 @@ impl AuthRejection {
     pub(crate) fn denied(
         requirements: &Requirements,
         unmet: Vec<Alternative>,
-        challenge: &Challenge,
+        settings: &ResponseSettings,
     ) -> Self {
         let best =
             unmet.iter().find(|way| way.is_obtainable()).or(unmet.first()).cloned().unwrap_or_default();
@@ -85,7 +85,7 @@ impl AuthRejection {
             [] => Vec::new(),
             scopes => union(&requirements.indispensable_scopes(), scopes),
         };
-        Self { denial: Some(Arc::new(Denial { unmet, scopes, max_age })), ..Self::new(kind, challenge) }
+        Self { denial: Some(Arc::new(Denial { unmet, scopes, max_age })), ..Self::new(kind, settings) }
     }
 
     /// Returns the kind, to match on.
@@ -162,17 +162,36 @@ impl AuthRejection {
         HeaderMap::from_iter([(name, value)])
     }
 
+    /// Returns the media type of [`body`](Self::body).
+    #[must_use]
+    pub fn content_type(&self) -> &'static str {
+        if self.settings.problem_details { "application/problem+json" } else { "text/plain; charset=utf-8" }
+    }
+
+    /// Returns the body of the response: [`detail`](Self::detail) as plain text, or a problem document (RFC 9457) with
+    /// [`problem_details`](crate::ResourceServerBuilder::problem_details).
+    #[must_use]
+    pub fn body(&self) -> String {
+        if !self.settings.problem_details {
+            return self.detail().to_owned();
+        }
+        // Without `type` the title is that of the status (RFC 9457, section 4.2.1).
+        let status = self.status();
+        let title = status.canonical_reason();
+        serde_json::json!({ "title": title, "status": status.as_u16(), "detail": self.detail() }).to_string()
+    }
+
     fn challenge(&self) -> HeaderValue {
         let error = self.error_code();
         let scopes = self.scopes().join(" ");
         let max_age = self.max_age().map(|max_age| max_age.as_secs().to_string());
         let attributes = [
-            ("realm", self.challenge.realm.as_deref()),
+            ("realm", self.settings.realm.as_deref()),
             ("error", error),
             ("error_description", error.map(|_| self.detail())),
             ("scope", Some(scopes.as_str()).filter(|scopes| !scopes.is_empty())),
             ("max_age", max_age.as_deref()),
-            ("resource_metadata", self.challenge.resource_metadata.as_deref()),
+            ("resource_metadata", self.settings.resource_metadata.as_deref()),
         ];
         let given = attributes.iter().filter_map(|(name, value)| Some(format!("{name}=\"{}\"", (*value)?)));
         let challenge = format!("Bearer {}", given.collect::<Vec<_>>().join(", "));
@@ -235,16 +254,22 @@ impl std::error::Error for AuthRejection {
     }
 }
 
-/// What every challenge of a resource server contains.
+/// The settings of a resource server for its responses to rejected callers.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Challenge {
+pub(crate) struct ResponseSettings {
     realm: Option<Arc<str>>,
     resource_metadata: Option<Arc<str>>,
+    problem_details: bool,
 }
 
-impl Challenge {
-    pub(crate) fn new(realm: Option<&str>, resource_metadata: Option<&str>) -> Result<Self, BuildError> {
+impl ResponseSettings {
+    pub(crate) fn new(
+        realm: Option<&str>,
+        resource_metadata: Option<&str>,
+        problem_details: bool,
+    ) -> Result<Self, BuildError> {
         Ok(Self {
+            problem_details,
             realm: quotable("the realm", realm)?,
             resource_metadata: quotable("the URL of the resource metadata", resource_metadata)?,
         })

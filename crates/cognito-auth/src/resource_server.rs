@@ -10,8 +10,8 @@ use crate::access_token::AccessToken;
 use crate::bearer::{Malformed, bearer_token};
 use crate::error::BuildError;
 use crate::policy::Policy;
-use crate::rejection::{AuthRejection, Challenge, RejectionKind};
-use crate::requirements::Subject;
+use crate::rejection::{AuthRejection, RejectionKind, ResponseSettings};
+use crate::requirements::{Requirements, Subject};
 use crate::verifier::Verifier;
 
 /// An OAuth 2.0 resource server: a [`Verifier`] plus what its responses to rejected requests contain. Cloning it is
@@ -38,7 +38,7 @@ pub struct ResourceServer(Arc<Inner>);
 struct Inner {
     verifier: Verifier,
     checks_scopes: bool,
-    challenge: Challenge,
+    responses: ResponseSettings,
 }
 
 /// Configures a [`ResourceServer`]. Created by [`ResourceServer::builder`].
@@ -49,18 +49,25 @@ pub struct ResourceServerBuilder {
     checks_scopes: bool,
     realm: Option<String>,
     resource_metadata: Option<String>,
+    problem_details: bool,
 }
 
 impl ResourceServer {
     /// Creates a resource server that checks scopes and whose challenges name neither a realm nor metadata.
     #[must_use]
     pub fn new(verifier: Verifier) -> Self {
-        Self(Arc::new(Inner { verifier, checks_scopes: true, challenge: Challenge::default() }))
+        Self(Arc::new(Inner { verifier, checks_scopes: true, responses: ResponseSettings::default() }))
     }
 
     /// Configures a resource server that accepts the tokens of this verifier.
     pub fn builder(verifier: Verifier) -> ResourceServerBuilder {
-        ResourceServerBuilder { verifier, checks_scopes: true, realm: None, resource_metadata: None }
+        ResourceServerBuilder {
+            verifier,
+            checks_scopes: true,
+            realm: None,
+            resource_metadata: None,
+            problem_details: false,
+        }
     }
 
     /// Returns the verifier.
@@ -83,11 +90,11 @@ impl ResourceServer {
     /// [`InvalidRequest`](RejectionKind::InvalidRequest) if the header occurs twice or cannot be parsed, and otherwise
     /// with the [`VerifyError`](crate::VerifyError) as its source.
     pub async fn authenticate(&self, headers: &HeaderMap) -> Result<AccessToken, AuthRejection> {
-        let reject = |kind| AuthRejection::new(kind, &self.0.challenge);
+        let reject = |kind| AuthRejection::new(kind, &self.0.responses);
         let raw = bearer_token(headers).map_err(|Malformed| reject(RejectionKind::InvalidRequest))?;
         let raw = raw.ok_or_else(|| reject(RejectionKind::MissingToken))?;
         let outcome = self.0.verifier.verify_access(raw).await;
-        outcome.map_err(|error| AuthRejection::invalid(error, &self.0.challenge))
+        outcome.map_err(|error| AuthRejection::invalid(error, &self.0.responses))
     }
 
     /// Does the same as [`authenticate`](Self::authenticate), but only once per request: the outcome is kept in the
@@ -120,14 +127,22 @@ impl ResourceServer {
     /// [`Forbidden`](RejectionKind::Forbidden) if a group or another condition is. [`AuthRejection::unmet`] lists what
     /// is missing.
     pub fn authorize<P: Policy>(&self, token: &AccessToken) -> Result<(), AuthRejection> {
+        self.check(&P::REQUIREMENTS, token)
+    }
+
+    pub(crate) fn check(
+        &self,
+        requirements: &Requirements,
+        token: &AccessToken,
+    ) -> Result<(), AuthRejection> {
         let now = self.0.verifier.earliest_time();
         let subject = Subject { token, checks_scopes: self.0.checks_scopes, now };
-        if P::REQUIREMENTS.hold_for(subject) {
+        if requirements.hold_for(subject) {
             return Ok(());
         }
-        let unmet = P::REQUIREMENTS.unmet_by(subject);
-        tracing::debug!(requirements = %P::REQUIREMENTS, ?unmet, "the caller does not fulfil the policy");
-        Err(AuthRejection::denied(&P::REQUIREMENTS, unmet, &self.0.challenge))
+        let unmet = requirements.unmet_by(subject);
+        tracing::debug!(%requirements, ?unmet, "the caller does not fulfil the policy");
+        Err(AuthRejection::denied(requirements, unmet, &self.0.responses))
     }
 }
 
@@ -153,15 +168,22 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Makes the bodies of responses problem documents (RFC 9457) instead of plain text.
+    pub fn problem_details(mut self) -> Self {
+        self.problem_details = true;
+        self
+    }
+
     /// Creates the resource server.
     ///
     /// # Errors
     ///
     /// [`BuildError::HeaderValue`] if the realm or the metadata URL does not fit into a header.
     pub fn build(self) -> Result<ResourceServer, BuildError> {
-        let challenge = Challenge::new(self.realm.as_deref(), self.resource_metadata.as_deref())?;
-        let Self { verifier, checks_scopes, .. } = self;
-        Ok(ResourceServer(Arc::new(Inner { verifier, checks_scopes, challenge })))
+        let Self { verifier, checks_scopes, realm, resource_metadata, problem_details } = self;
+        let responses =
+            ResponseSettings::new(realm.as_deref(), resource_metadata.as_deref(), problem_details)?;
+        Ok(ResourceServer(Arc::new(Inner { verifier, checks_scopes, responses })))
     }
 }
 

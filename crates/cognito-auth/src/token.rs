@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use serde::de::DeserializeOwned;
 
-use crate::claims::{ClaimError, Claims, Rules, Times, TrustedPool, claim};
+use crate::claims::{ClaimError, Claims, Rules, Times, TrustedPool, all_claims, claim};
 use crate::clock::system_time;
 use crate::error::VerifyError;
 
@@ -134,6 +134,34 @@ impl<K> Token<K> {
     /// [`ClaimError`] if the claim cannot be deserialized as a `T`. Its message does not quote the claim.
     pub fn claim<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ClaimError> {
         claim(&self.0.payload, name)
+    }
+
+    /// Deserializes all claims as a `T`, which names those that it needs.
+    ///
+    /// A pre token generation trigger (event versions 2 and 3) can add claims of any JSON type to access tokens:
+    ///
+    /// ```
+    /// use cognito_auth::AccessToken;
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Tenant {
+    ///     #[serde(rename = "custom:tenant")]
+    ///     id: String,
+    ///     #[serde(default)]
+    ///     features: Vec<String>,
+    /// }
+    ///
+    /// fn may_export(token: &AccessToken) -> bool {
+    ///     token.claim_as::<Tenant>().is_ok_and(|tenant| tenant.features.iter().any(|name| name == "export"))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError`] if the claims cannot be deserialized as a `T`. Its message does not quote them.
+    pub fn claim_as<T: DeserializeOwned>(&self) -> Result<T, ClaimError> {
+        all_claims(&self.0.payload)
     }
 
     /// Checks the claims of a token that a key of `pool` signed.

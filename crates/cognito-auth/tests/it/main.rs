@@ -3,6 +3,7 @@
 
 mod extractors;
 mod key_set;
+mod local_pool;
 mod properties;
 mod public_types;
 mod readme;
@@ -10,3 +11,4 @@ mod reference;
 mod rules;
 mod step_up;
 mod token_cache;
+mod tower_layer;

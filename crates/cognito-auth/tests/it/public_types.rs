@@ -1,5 +1,6 @@
 //! Auto traits of the public types (Rust API guidelines, C-SEND-SYNC), checked at compile time.
 
+use cognito_auth::tower::{AuthLayer, AuthService};
 use cognito_auth::{
     AccessToken, Alternative, AuthRejection, BuildError, Caller, ClaimError, FetchCause, FetchError,
     HttpError, IdToken, IdTokenError, KeySetError, ObjectError, PoolError, Requirements, ResourceServer,
@@ -16,7 +17,9 @@ macro_rules! assert_send_sync {
 assert_send_sync!(
     AccessToken,
     Alternative,
+    AuthLayer,
     AuthRejection,
+    AuthService<()>,
     BuildError,
     Caller,
     ClaimError,

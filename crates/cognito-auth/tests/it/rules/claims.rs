@@ -1,5 +1,6 @@
 //! The rules for the claims of access tokens, and their accessors.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cognito_auth::{ObjectError, Principal, VerifierBuilder, VerifyError};
@@ -29,6 +30,10 @@ async fn token_of_a_user_is_accepted_and_its_claims_are_readable() {
     assert_eq!(token.claim::<u8>("custom:tenant").unwrap(), Some(7));
     assert_eq!(token.claim::<u8>("custom:other").unwrap(), None);
     assert!(token.claim::<bool>("custom:tenant").is_err());
+    let claims: BTreeMap<String, Value> = token.claim_as().unwrap();
+    assert_eq!(claims["custom:tenant"], 7);
+    let error = token.claim_as::<BTreeMap<String, String>>().unwrap_err();
+    assert_eq!(error.to_string(), "the set of claims cannot be read as the requested type");
     let groups = ["admins".to_owned()];
     assert_eq!(token.principal(), Principal::User { sub: token.sub(), username: "alice", groups: &groups });
 }
