@@ -65,6 +65,8 @@ npm test --silent
 domain=(-c domainName=api.example.com -c hostedZoneId=Z0123456789ABCDEFGHIJ)
 synth lambda -c compute=lambda
 synth fargate -c compute=fargate "${domain[@]}" -c webOrigins=https://app.example.com
+(cd ../examples/web && npm ci --silent --no-progress && npm run --silent build -- --logLevel warn)
+synth web -c web=true
 synth release "${domain[@]}" -c githubRepository=example/backend -c "imageDigest=sha256:$(printf '%064d' 1)"
 .venv/bin/cfn-lint "$OUT/*/*.template.json"
 .venv/bin/zizmor --offline --quiet --persona=pedantic ..

@@ -17,6 +17,8 @@ export interface Config {
   readonly natGateways: number;
   /** How many instances of the function may run at once; `undefined` shares the account's limit. */
   readonly reservedConcurrency: number | undefined;
+  /** Whether `examples/web` is published. */
+  readonly web: boolean;
   /** Whether a web ACL limits the requests of one address; `fargate` only, because an HTTP API takes no web ACL. */
   readonly waf: boolean;
   /** Whether user pool, table and bucket outlive their stacks. */
@@ -42,6 +44,7 @@ export function readConfig(node: Node): Config {
     imageDigest: context.matching('imageDigest', /^sha256:[0-9a-f]{64}$/, 'a digest such as sha256:<64 hex digits>'),
     natGateways: Number(context.oneOf('natGateways', ['1', '2']) ?? '2'),
     reservedConcurrency: context.count('reservedConcurrency'),
+    web: (context.oneOf('web', ['true', 'false']) ?? 'false') === 'true',
     waf: (context.oneOf('waf', ['true', 'false']) ?? 'false') === 'true',
     retainData: (context.oneOf('retainData', ['true', 'false']) ?? 'true') === 'true',
     alarmEmail: context.matching('alarmEmail', /^[^@\s]+@[^@\s]+$/, 'an e-mail address'),

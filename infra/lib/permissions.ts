@@ -34,7 +34,7 @@ export function grantBackendPermissions(role: iam.IRole, data: DataStack): void 
 }
 
 /** Under which name another stack imports the value; findings are named after it. */
-function exportName(stack: Stack, value: string): string {
+export function exportName(stack: Stack, value: string): string {
   const imported: { 'Fn::ImportValue': string } = stack.resolve(stack.exportValue(value));
   return imported['Fn::ImportValue'];
 }

@@ -12,6 +12,7 @@ test('every mistake in the context is listed, with its name', () => {
     imageDigest: 'latest',
     natGateways: '0',
     reservedConcurrency: 'many',
+    web: 'perhaps',
     waf: 'perhaps',
     retainData: 'perhaps',
     githubOidcProvider: 'other',
@@ -21,7 +22,7 @@ test('every mistake in the context is listed, with its name', () => {
     for (const name of Object.keys(wrong)) {
       assert.match(error.message, new RegExp(`\\b${name}\\b`));
     }
-    assert.match(error.message, /12 mistake/);
+    assert.match(error.message, /13 mistake/);
     return true;
   });
 });

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { App, type Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { buildApp } from '../lib/app.ts';
@@ -13,6 +14,7 @@ export const DEPLOYMENTS = {
     webOrigins: 'https://app.example.com',
     callbackUrls: 'https://app.example.com/callback,http://localhost/callback',
   },
+  'web': { web: 'true' },
   'release': {
     stage: 'staging',
     domainName: 'api.example.com',
@@ -24,12 +26,15 @@ export const DEPLOYMENTS = {
   },
 } as const satisfies Record<string, Record<string, string>>;
 
-export type StackId = 'Identity' | 'Data' | 'Service' | 'Observability' | 'Delivery';
+export type StackId = 'Identity' | 'Data' | 'Service' | 'Observability' | 'Delivery' | 'Web' | 'WebContent';
+
+/** Stands for the built `examples/web`. */
+const WEB_FOLDER = fileURLToPath(new URL('web', import.meta.url));
 
 /** An app as `cdk synth` makes it, with the context of cdk.json and of the command line. */
 export function appWith(context: Record<string, string>): App {
   const file = JSON.parse(readFileSync(new URL('../cdk.json', import.meta.url), 'utf8'));
-  return buildApp(new App({ analyticsReporting: false, context: { ...file.context, ...context } }));
+  return buildApp(new App({ analyticsReporting: false, context: { ...file.context, ...context } }), WEB_FOLDER);
 }
 
 /** A stack's template, with a context of its own. */

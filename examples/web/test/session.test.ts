@@ -135,6 +135,19 @@ test('a sign-in that was not started here is not accepted', async () => {
   await app.close();
 });
 
+test('the page can call nothing but its API, user pool and bucket', async () => {
+  const app = await Application.open(browser, site);
+  const violated = await app.page.evaluate(async () => {
+    const violation = new Promise((resolve) => {
+      document.addEventListener('securitypolicyviolation', (event) => resolve(event.violatedDirective));
+    });
+    await fetch('http://localhost:1/').catch(() => undefined);
+    return violation;
+  });
+  assert.equal(violated, 'connect-src');
+  await app.close();
+});
+
 test('while the API does not answer, the page says so and can try again', async () => {
   const app = await Application.open(browser, site);
   await app.page.route(`${backend.url}/**`, (route) => route.abort());
