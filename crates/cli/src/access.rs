@@ -46,7 +46,8 @@ impl<'a> AccessTokens<'a> {
         Ok(location)
     }
 
-    /// Revokes the refresh token and removes all tokens, even if the revocation fails. Returns whether there was a refresh token.
+    /// Revokes the refresh token and removes all tokens, even if the revocation fails. Returns whether there was a refresh
+    /// token.
     pub(crate) async fn end(&self) -> Result<bool, Error> {
         let lock = self.store.lock().await?;
         let session = self.store.load();
@@ -84,8 +85,8 @@ impl<'a> AccessTokens<'a> {
     async fn refresh(&self, lock: &Lock, old: Session, rejected: Option<&Token>) -> Result<Session, Error> {
         crash::point("before-refresh");
         let renewed = match UserPoolClient::new(self.profile)?.refresh(&old).await {
-            // The last minute of the old token is better than nothing.
-            Err(_) if !old.has_expired() && rejected != Some(&old.access_token) => return Ok(old),
+            // The old token can still be used in its last minute.
+            Err(_) if old.expires_in() > 0 && rejected != Some(&old.access_token) => return Ok(old),
             renewed => renewed?,
         };
         crash::point("after-refresh");

@@ -7,21 +7,18 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use reqwest::{
-    Client, Method, RequestBuilder, Response, StatusCode,
+    Client, Method, Request, RequestBuilder, Response, StatusCode,
     header::{CONTENT_TYPE, IF_MATCH, RETRY_AFTER},
 };
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub(crate) use self::models::{
-    Attachment, Item, ItemPage, NewAttachment, NewItem, NewUserProfile, PresignedRequest, Upload, UserProfile,
-};
+pub(crate) use self::models::{Attachment, Content, Item, ItemPage, PresignedRequest, Upload, UserProfile};
 use crate::{
     access::AccessTokens,
     error::{Error, Exit},
-    http::{self, join},
-    output,
+    http, output,
     profile::Profile,
     session::Token,
 };
@@ -31,6 +28,8 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How often a repeatable request is repeated.
 const MAX_RETRIES: usize = 2;
+
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// The longest `Retry-After` that is waited for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -42,16 +41,9 @@ pub(crate) struct Api<'a> {
     tokens: &'a AccessTokens<'a>,
 }
 
-/// A request without its token.
-struct Call {
-    request: RequestBuilder,
-    /// Whether sending it twice has the effect and the response of sending it once.
-    is_repeatable: bool,
-}
-
 impl<'a> Api<'a> {
     pub(crate) fn new(profile: &'a Profile, tokens: &'a AccessTokens<'a>) -> Result<Self, Error> {
-        Ok(Self { http: http::client(&profile.api_url)?, profile, tokens })
+        Ok(Self { http: http::client(&profile.api_url)?.clone(), profile, tokens })
     }
 
     /// Whether requests are logged.
@@ -60,122 +52,127 @@ impl<'a> Api<'a> {
     }
 
     pub(crate) async fn current_user(&self) -> Result<Value, Error> {
-        self.read(self.repeatable(Method::GET, &["users", "me"])?).await
+        self.read(self.request(Method::GET, "users/me")).await
     }
 
     /// Returns a page of at most `limit` items, after the page that ended with this cursor.
     pub(crate) async fn items(&self, limit: u64, cursor: Option<&str>) -> Result<ItemPage, Error> {
-        let call = self.repeatable(Method::GET, &["items"])?;
         let query = [("limit", Some(limit.to_string())), ("cursor", cursor.map(str::to_owned))];
-        self.read(call.with(|request| request.query(&query))).await
+        self.read(self.request(Method::GET, "items").query(&query)).await
     }
 
     pub(crate) async fn item(&self, id: Uuid) -> Result<Item, Error> {
-        self.read(self.repeatable(Method::GET, &["items", &id.to_string()])?).await
+        self.read(self.request(Method::GET, &format!("items/{id}"))).await
     }
 
     /// Creates an item, with an idempotency key, so that the request can be repeated when the connection breaks.
-    pub(crate) async fn create_item(&self, item: &NewItem) -> Result<Item, Error> {
-        let call = self.repeatable(Method::POST, &["items"])?;
-        let key = Uuid::new_v4().to_string();
-        self.read(call.with(|request| request.header("idempotency-key", key).json(item))).await
+    pub(crate) async fn create_item(&self, item: &Content) -> Result<Item, Error> {
+        let request = self.request(Method::POST, "items").header(IDEMPOTENCY_KEY, Uuid::new_v4().to_string());
+        self.read(request.json(item)).await
     }
 
     /// Changes an item by a JSON merge patch (RFC 7396), if it is still at this version.
     pub(crate) async fn update_item(&self, id: Uuid, patch: &Value, version: u64) -> Result<Item, Error> {
-        let call = self.call(Method::PATCH, &["items", &id.to_string()])?;
-        let (media_type, etag) = ("application/merge-patch+json", etag(version));
-        self.read(
-            call.with(|request| request.header(CONTENT_TYPE, media_type).header(IF_MATCH, etag).json(patch)),
-        )
-        .await
+        let request = self
+            .request(Method::PATCH, &format!("items/{id}"))
+            .header(CONTENT_TYPE, "application/merge-patch+json")
+            .header(IF_MATCH, etag(version));
+        self.read(request.json(patch)).await
     }
 
     pub(crate) async fn delete_item(&self, id: Uuid, version: Option<u64>) -> Result<(), Error> {
-        let call = self.call(Method::DELETE, &["items", &id.to_string()])?;
-        let call = match version {
-            Some(version) => call.with(|request| request.header(IF_MATCH, etag(version))),
-            None => call,
-        };
-        self.send(call).await.map(drop)
+        let mut request = self.request(Method::DELETE, &format!("items/{id}"));
+        if let Some(version) = version {
+            request = request.header(IF_MATCH, etag(version));
+        }
+        self.send(request).await.map(drop)
     }
 
     pub(crate) async fn attachments(&self, item: Uuid) -> Result<Vec<Attachment>, Error> {
-        let call = self.repeatable(Method::GET, &["items", &item.to_string(), "attachments"])?;
-        let list: models::AttachmentList = self.read(call).await?;
+        let request = self.request(Method::GET, &format!("items/{item}/attachments"));
+        let list: models::AttachmentList = self.read(request).await?;
         Ok(list.attachments)
     }
 
-    pub(crate) async fn create_attachment(&self, item: Uuid, new: &NewAttachment) -> Result<Upload, Error> {
-        let call = self.call(Method::POST, &["items", &item.to_string(), "attachments"])?;
-        self.read(call.with(|request| request.json(new))).await
+    pub(crate) async fn create_attachment(
+        &self,
+        item: Uuid,
+        filename: &str,
+        content_type: &str,
+        size: u64,
+    ) -> Result<Upload, Error> {
+        let attachment = json!({ "filename": filename, "content_type": content_type, "size": size });
+        self.read(self.request(Method::POST, &format!("items/{item}/attachments")).json(&attachment)).await
     }
 
     pub(crate) async fn download(&self, item: Uuid, id: Uuid) -> Result<PresignedRequest, Error> {
-        let path = ["items", &item.to_string(), "attachments", &id.to_string()];
-        let attachment: models::Download = self.read(self.repeatable(Method::GET, &path)?).await?;
+        let request = self.request(Method::GET, &format!("items/{item}/attachments/{id}"));
+        let attachment: models::Download = self.read(request).await?;
         Ok(attachment.download)
     }
 
     pub(crate) async fn delete_attachment(&self, item: Uuid, id: Uuid) -> Result<(), Error> {
-        let path = ["items", &item.to_string(), "attachments", &id.to_string()];
-        self.send(self.call(Method::DELETE, &path)?).await.map(drop)
+        let request = self.request(Method::DELETE, &format!("items/{item}/attachments/{id}"));
+        self.send(request).await.map(drop)
     }
 
     /// Returns the profile, if one was set.
     pub(crate) async fn user_profile(&self) -> Result<Option<UserProfile>, Error> {
-        match self.read(self.repeatable(Method::GET, &["users", "me", "profile"])?).await {
+        match self.read(self.request(Method::GET, "users/me/profile")).await {
             Err(error) if error.has_status(404) => Ok(None),
             profile => profile.map(Some),
         }
     }
 
-    pub(crate) async fn replace_user_profile(&self, profile: &NewUserProfile) -> Result<UserProfile, Error> {
-        let call = self.repeatable(Method::PUT, &["users", "me", "profile"])?;
-        self.read(call.with(|request| request.json(profile))).await
+    pub(crate) async fn replace_user_profile(
+        &self,
+        display_name: &str,
+        bio: Option<&str>,
+    ) -> Result<UserProfile, Error> {
+        let profile = json!({ "display_name": display_name, "bio": bio });
+        self.read(self.request(Method::PUT, "users/me/profile").json(&profile)).await
     }
 
     pub(crate) async fn delete_user_profile(&self) -> Result<(), Error> {
-        self.send(self.repeatable(Method::DELETE, &["users", "me", "profile"])?).await.map(drop)
+        self.send(self.request(Method::DELETE, "users/me/profile")).await.map(drop)
     }
 
-    fn call(&self, method: Method, path: &[&str]) -> Result<Call, Error> {
-        let url = join(&self.profile.api_url, path.iter().copied())?;
-        Ok(Call { request: self.http.request(method, url).timeout(TIMEOUT), is_repeatable: false })
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, http::join(&self.profile.api_url, path)).timeout(TIMEOUT)
     }
 
-    fn repeatable(&self, method: Method, path: &[&str]) -> Result<Call, Error> {
-        Ok(Call { is_repeatable: true, ..self.call(method, path)? })
-    }
-
-    async fn read<T: DeserializeOwned>(&self, call: Call) -> Result<T, Error> {
-        http::json(self.send(call).await?, &name(self.profile)).await
+    async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Error> {
+        http::json(self.send(request).await?, &name(self.profile)).await
     }
 
     /// Sends with a valid token, and once more with another one if the API rejects that (RFC 6750, section 3.1).
-    async fn send(&self, call: Call) -> Result<Response, Error> {
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
+        let invalid =
+            |error| Error::usage("invalid request", "").with_source(reqwest::Error::without_url(error));
+        let request = request.build().map_err(invalid)?;
         let session = self.tokens.current().await?;
-        let mut response = self.attempt(&call, &session.access_token).await?;
+        let mut response = self.attempt(&request, &session.access_token).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
             let session = self.tokens.another_than(&session.access_token).await?;
-            response = self.attempt(&call, &session.access_token).await?;
+            response = self.attempt(&request, &session.access_token).await?;
         }
         if response.status().is_success() { Ok(response) } else { Err(self.failure(response).await) }
     }
 
-    async fn attempt(&self, call: &Call, token: &Token) -> Result<Response, Error> {
+    /// Sends a request, and repeats it after a transient failure if that does no harm.
+    async fn attempt(&self, request: &Request, token: &Token) -> Result<Response, Error> {
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(250))
-            .with_max_times(MAX_RETRIES)
+            .with_max_times(if is_repeatable(request) { MAX_RETRIES } else { 0 })
             .build();
         loop {
-            let request =
-                call.request.try_clone().ok_or_else(|| http::invalid_response(&name(self.profile)))?;
-            let request = request.bearer_auth(token.expose());
-            let outcome = http::send(&self.http, request, self.profile.verbose).await;
-            match (call.is_transient(&outcome), pauses.next()) {
-                (Some(wait), Some(pause)) => tokio::time::sleep(wait.unwrap_or(pause)).await,
-                _ => return outcome.map_err(|error| self.no_response(call, error)),
+            let attempt = request.try_clone().ok_or_else(|| http::invalid_response(&name(self.profile)))?;
+            let attempt = RequestBuilder::from_parts(self.http.clone(), attempt).bearer_auth(token.expose());
+            let outcome = http::send(attempt, self.profile.verbose).await;
+            let retry_after = outcome.as_ref().ok().and_then(retry_after);
+            match pauses.next().filter(|_| is_transient(&outcome)) {
+                Some(pause) => tokio::time::sleep(retry_after.unwrap_or(pause)).await,
+                None => return outcome.map_err(|error| self.no_response(request, error)),
             }
         }
     }
@@ -194,8 +191,8 @@ impl<'a> Api<'a> {
         problem::error(status, &body, request_id, retry_after)
     }
 
-    fn no_response(&self, call: &Call, error: reqwest::Error) -> Error {
-        if error.is_connect() || call.is_repeatable {
+    fn no_response(&self, request: &Request, error: reqwest::Error) -> Error {
+        if error.is_connect() || is_repeatable(request) {
             return http::unreachable(&name(self.profile), error);
         }
         let what = "the connection broke, and it is not known whether the change was made";
@@ -204,23 +201,19 @@ impl<'a> Api<'a> {
     }
 }
 
-impl Call {
-    fn with(self, change: impl FnOnce(RequestBuilder) -> RequestBuilder) -> Self {
-        Self { request: change(self.request), ..self }
-    }
+/// Whether sending it twice has the effect and the response of sending it once.
+fn is_repeatable(request: &Request) -> bool {
+    matches!(*request.method(), Method::GET | Method::PUT) || request.headers().contains_key(IDEMPOTENCY_KEY)
+}
 
-    /// Returns how long to wait, if the server says so, when another attempt may succeed. A refused connection is final: the server
-    /// is not running.
-    fn is_transient(&self, outcome: &reqwest::Result<Response>) -> Option<Option<Duration>> {
-        match outcome {
-            _ if !self.is_repeatable => None,
-            Err(error) => (!error.is_connect() && !error.is_timeout()).then_some(None),
-            Ok(response) => {
-                let is_transient = matches!(response.status().as_u16(), 409 | 429 | 503);
-                let wait = retry_after(response).filter(|wait| is_transient && *wait <= MAX_RETRY_AFTER);
-                wait.map(Some)
-            }
+/// Whether another attempt may succeed. A refused connection is final: the server is not running.
+fn is_transient(outcome: &reqwest::Result<Response>) -> bool {
+    match outcome {
+        Ok(response) => {
+            matches!(response.status().as_u16(), 409 | 429 | 503)
+                && retry_after(response).is_some_and(|wait| wait <= MAX_RETRY_AFTER)
         }
+        Err(error) => !error.is_connect() && !error.is_timeout(),
     }
 }
 
@@ -228,8 +221,7 @@ impl Call {
 pub(crate) async fn supported_scopes(profile: &Profile) -> Result<Vec<String>, Error> {
     let mut url = profile.api_url.clone();
     url.set_path(&format!("/.well-known/oauth-protected-resource{}", url.path().trim_end_matches('/')));
-    let client = http::client(&url)?;
-    let response = http::send(&client, client.get(url).timeout(TIMEOUT), profile.verbose)
+    let response = http::send(http::client(&url)?.get(url).timeout(TIMEOUT), profile.verbose)
         .await
         .and_then(|response| response.error_for_status().map_err(reqwest::Error::without_url))
         .map_err(|error| http::unreachable(&name(profile), error))?;

@@ -1,4 +1,4 @@
-//! Receives the redirect at the end of the sign-in: a web server on this machine for one request (RFC 8252, section 7.3).
+//! Receives the redirect at the end of the sign-in: a web server on this machine (RFC 8252, section 7.3).
 
 use std::{
     io,
@@ -30,7 +30,7 @@ const OUTCOME_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the browser may take to fetch the last page.
 const LAST_PAGE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the browser sends.
+/// The outcome that the browser reports.
 pub(crate) enum Callback {
     /// A code to exchange for tokens.
     Code(String),
@@ -40,15 +40,14 @@ pub(crate) enum Callback {
 
 /// Listens on a loopback address only, so that no other machine can send a callback.
 pub(crate) struct CallbackServer {
-    redirect_uri: Url,
+    pub(crate) redirect_uri: RedirectUrl,
     listener: TcpListener,
 }
 
-/// The page that the browser waits for.
+/// The request of the browser, which waits for its page.
 pub(crate) struct Page {
     outcome: oneshot::Sender<bool>,
     server: JoinHandle<io::Result<()>>,
-    stop: oneshot::Sender<()>,
 }
 
 #[derive(Clone)]
@@ -69,8 +68,8 @@ struct Parameters {
 impl CallbackServer {
     /// Listens on the redirect URI's address, or on a free port.
     ///
-    /// RFC 8252, section 8.3 prefers the address to `localhost`. For `localhost`, 127.0.0.1 is enough: browsers try it too, and PKCE
-    /// makes a code worthless to a program that listens on ::1.
+    /// RFC 8252, section 8.3 prefers the address to `localhost`. For `localhost`, 127.0.0.1 is enough: browsers try it
+    /// too, and PKCE makes a code worthless to a program that listens on ::1.
     pub(crate) async fn bind(redirect_uri: Option<&Url>) -> Result<Self, Error> {
         let ip: IpAddr = match redirect_uri.and_then(Url::host) {
             Some(Host::Ipv6(ip)) => ip.into(),
@@ -84,40 +83,38 @@ impl CallbackServer {
         let listener = TcpListener::bind(address).await.map_err(cannot_listen)?;
         let bound = listener.local_addr().map_err(cannot_listen)?;
         let redirect_uri = match redirect_uri {
-            Some(uri) => uri.clone(),
-            None => Url::parse(&format!("http://{bound}/callback"))
+            Some(uri) => RedirectUrl::from_url(uri.clone()),
+            None => RedirectUrl::new(format!("http://{bound}/callback"))
                 .map_err(|error| cannot_listen(io::Error::other(error)))?,
         };
         Ok(Self { redirect_uri, listener })
     }
 
-    pub(crate) fn redirect_uri(&self) -> RedirectUrl {
-        RedirectUrl::from_url(self.redirect_uri.clone())
-    }
-
-    /// Waits for a request with this `state`. Requests with another `state` are rejected without ending the wait: otherwise
-    /// any page could end a sign-in.
+    /// Waits for a request with this `state`, and stops accepting others.
+    ///
+    /// Requests with another `state` are rejected without ending the wait: otherwise any page could end a sign-in.
     pub(crate) async fn callback(self, state: &str) -> (Callback, Page) {
         let (arrived, mut arrivals) = mpsc::channel(1);
         let expectation = Expectation { state: state.to_owned(), arrived };
-        let router = Router::new().route(self.redirect_uri.path(), get(receive)).with_state(expectation);
+        let router =
+            Router::new().route(self.redirect_uri.url().path(), get(receive)).with_state(expectation);
         let (stop, stopped) = oneshot::channel();
         let stopped = async move { drop(stopped.await) };
         let server = axum::serve(self.listener, router).with_graceful_shutdown(stopped);
         let server = tokio::spawn(server.into_future());
-        match arrivals.recv().await {
-            Some((callback, outcome)) => (callback, Page { outcome, server, stop }),
+        let Some((callback, outcome)) = arrivals.recv().await else {
             // The router holds a sender as long as it is served.
-            None => std::future::pending().await,
-        }
+            return std::future::pending().await;
+        };
+        let _ = stop.send(());
+        (callback, Page { outcome, server })
     }
 }
 
 impl Page {
-    /// Shows the outcome in the browser, and stops.
+    /// Shows the outcome in the browser.
     pub(crate) async fn respond(self, is_signed_in: bool) {
         let _ = self.outcome.send(is_signed_in);
-        let _ = self.stop.send(());
         let _ = tokio::time::timeout(LAST_PAGE_TIMEOUT, self.server).await;
     }
 }
@@ -135,11 +132,10 @@ async fn receive(
             "The sign-in continues in the other tab.",
         );
     };
-    let (outcome, told) = oneshot::channel();
-    if expected.arrived.try_send((callback, outcome)).is_err() {
-        return page(StatusCode::CONFLICT, "The response was already received", "You can close this tab.");
-    }
-    match tokio::time::timeout(OUTCOME_TIMEOUT, told).await {
+    let (outcome, result) = oneshot::channel();
+    // If this fails, another request was faster, and `result` fails, too.
+    let _ = expected.arrived.try_send((callback, outcome));
+    match tokio::time::timeout(OUTCOME_TIMEOUT, result).await {
         Ok(Ok(true)) => {
             page(StatusCode::OK, "You are signed in", "You can close this tab and go back to the terminal.")
         }
@@ -160,7 +156,8 @@ impl Parameters {
     }
 }
 
-/// A page without script or style, which leaves nothing of its URL in caches and in the logs of other sites.
+/// Returns a page without script or style. Its headers keep its URL, which contains the code, out of caches and of the
+/// logs of other sites.
 fn page(status: StatusCode, title: &str, text: &str) -> Response {
     let html = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\

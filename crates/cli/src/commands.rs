@@ -3,16 +3,14 @@
 mod account;
 mod attachments;
 mod config;
-mod context;
 mod edit;
 mod items;
 mod user_profile;
 
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 
 use clap::CommandFactory as _;
 
-use self::context::Context;
 use crate::{
     access::AccessTokens,
     api::Api,
@@ -21,6 +19,17 @@ use crate::{
     output::Format,
     profile::Profile,
 };
+
+/// More than the API accepts for any text.
+const MAX_INPUT_BYTES: u64 = 64 * 1024; // 64 KiB
+
+/// The profile, its tokens and its API, and the format of results.
+struct Context<'a> {
+    profile: &'a Profile,
+    tokens: &'a AccessTokens<'a>,
+    api: Api<'a>,
+    format: Format,
+}
 
 /// Runs the command that the arguments name.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
@@ -51,4 +60,30 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         Command::Config => context.config(),
         Command::Completions { .. } => Ok(()),
     }
+}
+
+/// Applies the action to each entry until it fails. Also returns the results from before the failure.
+async fn until_failure<T, R>(
+    entries: impl IntoIterator<Item = T>,
+    mut action: impl AsyncFnMut(T) -> Result<R, Error>,
+) -> (Vec<R>, Result<(), Error>) {
+    let mut done = Vec::new();
+    for entry in entries {
+        match action(entry).await {
+            Ok(result) => done.push(result),
+            Err(error) => return (done, Err(error)),
+        }
+    }
+    (done, Ok(()))
+}
+
+/// Returns the text itself, or standard input for `-`.
+fn text_or_input(text: &str) -> Result<String, Error> {
+    if text != "-" {
+        return Ok(text.to_owned());
+    }
+    let mut input = String::new();
+    let read = io::stdin().take(MAX_INPUT_BYTES).read_to_string(&mut input);
+    read.map_err(Error::io("cannot read standard input as text"))?;
+    Ok(input.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -1,28 +1,23 @@
 //! An item as a text to edit: the title on the first line, the description below it.
 
-use std::{env, fs, io::Write as _, path::PathBuf, process::Command};
+use std::{
+    env, fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::{
-    api::Item,
+    api::Content,
     error::Error,
     store::{create_private_folder, state_folder},
 };
 
-/// More than a title and a description can have.
-const MAX_DRAFT_BYTES: u64 = 256 * 1024; // 256 KiB
-
-/// The parts of an item that can be changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Content {
-    pub(crate) title: String,
-    pub(crate) description: Option<String>,
-}
-
 impl Content {
+    /// Writes the title on the first line and the description below it.
     pub(crate) fn to_draft(&self) -> String {
         let title = self.title.split_whitespace().collect::<Vec<_>>().join(" ");
         format!("{title}\n\n{}\n", self.description.as_deref().unwrap_or_default())
@@ -49,13 +44,7 @@ impl Content {
     }
 }
 
-impl From<&Item> for Content {
-    fn from(item: &Item) -> Self {
-        Self { title: item.title.clone(), description: item.description.clone() }
-    }
-}
-
-/// A text in a file that stays until the edit is done: whatever happens to this program, the text is not lost.
+/// The text in a file, which stays until the change is saved, so that the text is not lost if this program fails.
 #[derive(Debug)]
 pub(crate) struct DraftFile(PathBuf);
 
@@ -83,14 +72,11 @@ impl DraftFile {
         if !status.success() {
             return Err(Error::usage(what(), format!("Set EDITOR. {}", self.kept())));
         }
-        let cannot_read = || Error::io(format!("cannot read {} as text", self.0.display()));
-        if fs::metadata(&self.0).map_err(cannot_read())?.len() > MAX_DRAFT_BYTES {
-            return Err(cannot_read()(std::io::ErrorKind::FileTooLarge.into()));
-        }
-        fs::read_to_string(&self.0).map_err(cannot_read())
+        let cannot_read = Error::io(format!("cannot read {} as text", self.0.display()));
+        fs::read_to_string(&self.0).map_err(cannot_read)
     }
 
-    pub(crate) fn path(&self) -> &std::path::Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
@@ -113,14 +99,14 @@ fn editor() -> String {
 
 /// EDITOR is a command line, such as `code --wait`; the shell splits it, as for git.
 #[cfg(unix)]
-fn command(editor: &str, path: &std::path::Path) -> Command {
+fn command(editor: &str, path: &Path) -> Command {
     let mut command = Command::new("sh");
     command.arg("-c").arg(format!("{editor} \"$@\"")).arg(editor).arg(path);
     command
 }
 
 #[cfg(not(unix))]
-fn command(editor: &str, path: &std::path::Path) -> Command {
+fn command(editor: &str, path: &Path) -> Command {
     let mut words = editor.split_whitespace();
     let mut command = Command::new(words.next().unwrap_or("notepad"));
     command.args(words).arg(path);

@@ -1,6 +1,6 @@
 //! The error that ends a command: an exit code, what is wrong, the cause, and what to do.
 
-use std::{error::Error as StdError, fmt, io, process::ExitCode};
+use std::{error::Error as StdError, fmt, io};
 
 use serde_json::{Map, Value, json};
 
@@ -27,15 +27,13 @@ pub(crate) struct Error {
     source: Option<Box<dyn StdError + Send + Sync>>,
     hint: String,
     details: Map<String, Value>,
-    /// Shown below the message to people.
-    attachment: Option<String>,
 }
 
 impl Error {
     /// `what` is the start of a sentence without a full stop, `hint` whole sentences.
     pub(crate) fn new(exit: Exit, what: impl Into<String>, hint: impl Into<String>) -> Self {
         let (what, hint) = (what.into(), hint.into());
-        Self { exit, what, source: None, hint, details: Map::new(), attachment: None }
+        Self { exit, what, source: None, hint, details: Map::new() }
     }
 
     pub(crate) fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
@@ -59,12 +57,6 @@ impl Error {
         self
     }
 
-    /// Adds text to show below the message.
-    pub(crate) fn with_attachment(mut self, text: String) -> Self {
-        self.attachment = Some(text);
-        self
-    }
-
     pub(crate) fn detail(&self, name: &str) -> Option<&Value> {
         self.details.get(name)
     }
@@ -74,28 +66,16 @@ impl Error {
         self.detail("status").is_some_and(|value| *value == status)
     }
 
-    pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(self.exit as u8)
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
     }
 
-    pub(crate) fn is_conflict(&self) -> bool {
-        self.exit == Exit::Conflict
-    }
-
-    pub(crate) fn is_unavailable(&self) -> bool {
-        self.exit == Exit::Unavailable
-    }
-
-    /// The error for programs.
+    /// Returns the error for programs.
     pub(crate) fn to_json(&self) -> Value {
         let mut error = self.details.clone();
         error.insert("exit_code".into(), json!(self.exit as u8));
         error.insert("message".into(), json!(self.to_string()));
         json!({ "error": error })
-    }
-
-    pub(crate) fn attachment(&self) -> Option<&str> {
-        self.attachment.as_deref()
     }
 
     /// Whether the reader of standard output has closed it, as `head` does.
@@ -119,17 +99,5 @@ impl fmt::Display for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|source| source as _)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn error_says_what_why_and_what_to_do() {
-        let cause = io::Error::other("it is locked");
-        let error = Error::new(Exit::Local, "cannot open the keyring", "Unlock it.").with_source(cause);
-        assert_eq!(error.to_string(), "cannot open the keyring: it is locked. Unlock it.");
     }
 }

@@ -1,11 +1,11 @@
-//! HTTP with a limit on every wait and every response, and no secret in what is logged.
+//! HTTP with limits on waits and responses, and a log without secrets.
 
 use std::{
-    sync::OnceLock,
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
-use reqwest::{Client, RequestBuilder, Response, redirect::Policy};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, redirect::Policy};
 use serde::de::DeserializeOwned;
 use url::{Host, Url};
 
@@ -19,30 +19,27 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// More than a page of 100 items of 4,000 characters.
 const MAX_RESPONSE_BYTES: usize = 8 * 1024 * 1024; // 8 MiB
 
-/// For this machine's own addresses, and for all others.
-static CLIENTS: [OnceLock<Client>; 2] = [OnceLock::new(), OnceLock::new()];
+/// For this machine's own addresses.
+static LOCAL: LazyLock<reqwest::Result<Client>> = LazyLock::new(|| client_builder().no_proxy().build());
+
+static REMOTE: LazyLock<reqwest::Result<Client>> = LazyLock::new(|| client_builder().build());
 
 /// Returns the client for this URL; the process has one of each kind.
 ///
-/// It follows no redirects: no server that it talks to sends any, and a token must not go where a response says. It uses the
-/// proxies that the environment names, except for this machine: http is allowed here because it does not leave the machine.
+/// It does not follow redirects, because a token must only go to the servers of the profile. It uses the proxies that
+/// the environment names, except for this machine: http is allowed here because it does not leave the machine.
 ///
-/// The caller limits how long a response may take: that of an upload comes when everything is uploaded.
-pub(crate) fn client(url: &Url) -> Result<Client, Error> {
-    let is_local = is_loopback(url);
-    let [local, remote] = &CLIENTS;
-    let cell = if is_local { local } else { remote };
-    if let Some(client) = cell.get() {
-        return Ok(client.clone());
-    }
-    let builder = Client::builder()
+/// The caller limits how long a response may take, because the response to an upload comes after the whole upload.
+pub(crate) fn client(url: &Url) -> Result<&'static Client, Error> {
+    let client = if is_loopback(url) { &*LOCAL } else { &*REMOTE };
+    client.as_ref().map_err(|error| Error::new(Exit::Local, "cannot set up TLS", "").with_source(error))
+}
+
+fn client_builder() -> ClientBuilder {
+    Client::builder()
         .user_agent(concat!("items/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
-        .redirect(Policy::none());
-    let client = if is_local { builder.no_proxy().build() } else { builder.build() };
-    let client =
-        client.map_err(|error| Error::new(Exit::Local, "cannot set up TLS", "").with_source(error))?;
-    Ok(cell.get_or_init(|| client).clone())
+        .redirect(Policy::none())
 }
 
 /// Whether the URL's host is this machine itself (RFC 6761, section 6.3 for `localhost`).
@@ -58,12 +55,9 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 /// Sends a request. With `verbose`, logs method, URL without its query, status, time and the server's request ID.
 ///
 /// The error does not contain the URL, which may be a presigned one.
-pub(crate) async fn send(
-    client: &Client,
-    request: RequestBuilder,
-    verbose: bool,
-) -> reqwest::Result<Response> {
-    let request = request.build()?;
+pub(crate) async fn send(request: RequestBuilder, verbose: bool) -> reqwest::Result<Response> {
+    let (client, request) = request.build_split();
+    let request = request?;
     let what = format!("{} {}{}", request.method(), origin(request.url()), request.url().path());
     let started = Instant::now();
     let response = client.execute(request).await.map_err(reqwest::Error::without_url);
@@ -103,12 +97,11 @@ pub(crate) fn request_id(response: &Response) -> Option<String> {
     response.headers().get("x-request-id")?.to_str().ok().map(output::plain)
 }
 
-/// Appends path segments to a base URL, each encoded.
-pub(crate) fn join<'a>(base: &Url, segments: impl IntoIterator<Item = &'a str>) -> Result<Url, Error> {
+/// Appends a path to a base URL, which may have a path itself.
+pub(crate) fn join(base: &Url, path: &str) -> Url {
     let mut url = base.clone();
-    let not_a_base = |()| Error::usage(format!("{base} is not a base URL"), "Fix the profile.");
-    url.path_segments_mut().map_err(not_a_base)?.pop_if_empty().extend(segments);
-    Ok(url)
+    url.set_path(&format!("{}/{path}", base.path().trim_end_matches('/')));
+    url
 }
 
 /// Returns scheme, host and port.
@@ -116,13 +109,13 @@ pub(crate) fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// The error of a request to which no response came.
+/// Returns the error of a request without a response.
 pub(crate) fn unreachable(what: &str, source: reqwest::Error) -> Error {
     let hint = "Check that it is running, your network, and `items config`.";
     Error::new(Exit::Unavailable, format!("cannot reach {what}"), hint).with_source(source)
 }
 
-/// The error of a response that this client cannot read.
+/// Returns the error of a response that this client cannot read.
 pub(crate) fn invalid_response(what: &str) -> Error {
     let hint = "Check the URLs with `items config`.";
     Error::new(Exit::Local, format!("invalid response from {what}"), hint)

@@ -50,19 +50,15 @@ fn with_entry<T: Send + 'static>(
     receiver.recv_timeout(TIMEOUT).map_err(|_| Error::NoStorageAccess(no_reply().into()))?
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "macos", target_os = "windows"))]
 fn store() -> Result<Arc<CredentialStore>> {
-    Ok(dbus_secret_service_keyring_store::Store::new()?)
-}
-
-#[cfg(target_os = "macos")]
-fn store() -> Result<Arc<CredentialStore>> {
-    Ok(apple_native_keyring_store::keychain::Store::new()?)
-}
-
-#[cfg(target_os = "windows")]
-fn store() -> Result<Arc<CredentialStore>> {
-    Ok(windows_native_keyring_store::Store::new()?)
+    #[cfg(target_os = "linux")]
+    let store = dbus_secret_service_keyring_store::Store::new()?;
+    #[cfg(target_os = "macos")]
+    let store = apple_native_keyring_store::keychain::Store::new()?;
+    #[cfg(target_os = "windows")]
+    let store = windows_native_keyring_store::Store::new()?;
+    Ok(store)
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "macos", target_os = "windows")))]

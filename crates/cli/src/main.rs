@@ -30,11 +30,11 @@ fn main() -> ExitCode {
     let as_json = arguments.options.json;
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
-        // The reader of standard output has enough, and does not miss a message.
+        // The reader of standard output has closed it, and does not need a message.
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             output::failure(&error, as_json);
-            error.exit_code()
+            ExitCode::from(error.exit() as u8)
         }
     }
 }

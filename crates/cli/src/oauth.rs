@@ -60,7 +60,7 @@ pub(crate) struct UserPoolClient<'a> {
     profile: &'a Profile,
 }
 
-/// An authorization request, and what its response is checked with.
+/// An authorization request, and the values that protect its response.
 pub(crate) struct AuthorizationRequest {
     pub(crate) url: Url,
     redirect_uri: RedirectUrl,
@@ -74,11 +74,10 @@ pub(crate) struct AuthorizationRequest {
 
 impl<'a> UserPoolClient<'a> {
     pub(crate) fn new(profile: &'a Profile) -> Result<Self, Error> {
-        let endpoint = |name| http::join(&profile.domain, ["oauth2", name]);
         let oauth = Client::new(ClientId::new(profile.client_id.clone()))
-            .set_auth_uri(AuthUrl::from_url(endpoint("authorize")?))
-            .set_token_uri(TokenUrl::from_url(endpoint("token")?));
-        Ok(Self { http: http::client(&profile.domain)?, oauth, profile })
+            .set_auth_uri(AuthUrl::from_url(http::join(&profile.domain, "oauth2/authorize")))
+            .set_token_uri(TokenUrl::from_url(http::join(&profile.domain, "oauth2/token")));
+        Ok(Self { http: http::client(&profile.domain)?.clone(), oauth, profile })
     }
 
     /// Starts the authorization code flow with PKCE, `state` and `nonce`.
@@ -113,17 +112,17 @@ impl<'a> UserPoolClient<'a> {
         let exchange = oauth.exchange_code(AuthorizationCode::new(code)).set_pkce_verifier(request.verifier);
         self.session(exchange.request_async(self)).await.map_err(|error| match &error {
             RequestTokenError::ServerResponse(response) => {
-                self.sign_in_rejected(response.error().as_ref(), description(response))
+                self.sign_in_rejected(response.error().as_ref(), response.error_description())
             }
             _ => self.failed(error),
         })
     }
 
-    /// Refreshes the tokens (RFC 6749, section 6). Returns nothing if the refresh token is expired, revoked, or used twice: the
-    /// sign-in has ended.
+    /// Refreshes the tokens (RFC 6749, section 6). Returns nothing if the refresh token is expired, revoked, or used twice:
+    /// the sign-in has ended.
     ///
-    /// If the connection breaks, or a gateway responds instead of the pool, the pool may have rotated the token. One more attempt
-    /// with the old token, at once, falls into the grace period that rotation has for this case.
+    /// If the connection breaks, or a gateway responds instead of the pool, the pool may have rotated the token. One more
+    /// attempt with the old token, at once, falls into the grace period that rotation has for this case.
     pub(crate) async fn refresh(&self, old: &Session) -> Result<Option<Session>, Error> {
         let Some(token) = &old.refresh_token else { return Ok(None) };
         let token = RefreshToken::new(token.expose().to_owned());
@@ -149,31 +148,33 @@ impl<'a> UserPoolClient<'a> {
         }
     }
 
-    /// Requests an access token for the machine itself (RFC 6749, section 4.4), with its secret in the header (section 2.3.1).
+    /// Requests an access token for a machine client (RFC 6749, section 4.4), with its secret in the header (section
+    /// 2.3.1).
     pub(crate) async fn client_credentials(&self, secret: &ClientSecret) -> Result<Session, Error> {
         let oauth = self.oauth.clone().set_client_secret(secret.clone());
-        // Without scopes, Cognito grants all that the client may have.
+        // Without scopes, Cognito grants all scopes of the client.
         let scopes = self.profile.scopes.iter().flat_map(|scopes| scopes.split(' '));
         let request =
             oauth.exchange_client_credentials().add_scopes(scopes.map(|scope| Scope::new(scope.to_owned())));
         self.session(request.request_async(self)).await.map_err(|error| self.failed(error))
     }
 
-    /// Revokes a refresh token (RFC 7009, section 2.1), and with it all tokens that were issued from it. An unknown token is not
-    /// an error.
+    /// Revokes a refresh token (RFC 7009, section 2.1), and with it all tokens that were issued from it. An unknown token
+    /// is not an error.
     ///
     /// `oauth2` revokes over https only, which would exclude pools on this machine.
     pub(crate) async fn revoke(&self, refresh_token: &Token) -> Result<(), Error> {
         let form = [("token", refresh_token.expose()), ("client_id", &self.profile.client_id)];
-        let url = http::join(&self.profile.domain, ["oauth2", "revoke"])?;
+        let url = http::join(&self.profile.domain, "oauth2/revoke");
         let response = self.send(self.http.post(url).form(&form)).await;
         let response = response.map_err(|error| http::unreachable(&self.name(), error))?;
         if response.status().is_success() { Ok(()) } else { Err(http::invalid_response(&self.name())) }
     }
 
-    /// Sends a request. A server error and 429 say nothing about the request, so they are failures of the transport.
+    /// Sends a request. A server error and 429 do not say whether the request is valid, so they count as failures to reach
+    /// the pool.
     async fn send(&self, request: RequestBuilder) -> reqwest::Result<Response> {
-        let response = http::send(&self.http, request.timeout(TIMEOUT), self.profile.verbose).await?;
+        let response = http::send(request.timeout(TIMEOUT), self.profile.verbose).await?;
         match response.status() {
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
                 response.error_for_status().map_err(reqwest::Error::without_url)
@@ -216,8 +217,8 @@ impl<'a> UserPoolClient<'a> {
         })
     }
 
-    /// The error of a sign-in that the pool, or the user, rejected (RFC 6749, sections 4.1.2.1 and 5.2).
-    pub(crate) fn sign_in_rejected(&self, error: &str, description: Option<&str>) -> Error {
+    /// Returns the error of a sign-in that the pool or the user rejected (RFC 6749, sections 4.1.2.1 and 5.2).
+    pub(crate) fn sign_in_rejected(&self, error: &str, description: Option<&String>) -> Error {
         let hint = format!("Run `{}` to try again.", self.profile.login_command());
         Error::new(Exit::NotSignedIn, rejection("the sign-in", error, description), hint)
     }
@@ -226,7 +227,7 @@ impl<'a> UserPoolClient<'a> {
         match error {
             RequestTokenError::Request(error) => http::unreachable(&self.name(), error),
             RequestTokenError::ServerResponse(response) => {
-                let what = rejection("the client", response.error().as_ref(), description(&response));
+                let what = rejection("the client", response.error().as_ref(), response.error_description());
                 Error::new(Exit::Rejected, what, "Check the profile with `items config`.")
             }
             // The response may contain tokens, so it is not quoted.
@@ -236,7 +237,7 @@ impl<'a> UserPoolClient<'a> {
         }
     }
 
-    pub(crate) fn name(&self) -> String {
+    fn name(&self) -> String {
         format!("the user pool at {}", http::origin(&self.profile.domain))
     }
 }
@@ -250,16 +251,12 @@ impl<'c> AsyncHttpClient<'c> for UserPoolClient<'_> {
     }
 }
 
-/// Whether the pool may have carried out a request that got no good response.
+/// Whether the pool may have processed the request, although there is no usable response.
 fn may_have_rotated(failure: &reqwest::Error) -> bool {
     !failure.is_connect() && failure.status() != Some(StatusCode::TOO_MANY_REQUESTS)
 }
 
-fn description(response: &BasicErrorResponse) -> Option<&str> {
-    response.error_description().map(String::as_str)
-}
-
-fn rejection(what: &str, error: &str, description: Option<&str>) -> String {
+fn rejection(what: &str, error: &str, description: Option<&String>) -> String {
     let description = description.map(|text| format!(" ({})", output::plain(text))).unwrap_or_default();
     format!("the user pool rejected {what}: {}{description}", output::plain(error))
 }

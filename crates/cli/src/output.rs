@@ -1,4 +1,4 @@
-//! What people and programs see.
+//! Output for people and for programs.
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -38,15 +38,26 @@ impl Format {
 
     /// Writes a result: the value in JSON, a line for people, or another line for pipes.
     pub(crate) fn print_or_plain(self, value: &impl Serialize, text: &str, plain: &str) -> Result<(), Error> {
+        self.progress(text, plain)?;
+        self.summary(value)
+    }
+
+    /// Writes a line for people, or another one for pipes. In JSON, all results follow at the end.
+    pub(crate) fn progress(self, text: &str, plain: &str) -> Result<(), Error> {
         match self {
-            Self::Json => json(value),
+            Self::Json => Ok(()),
             Self::Terminal => line(text),
             Self::Plain => line(plain),
         }
     }
+
+    /// Writes the value in JSON, and nothing for people and pipes, which have seen the progress.
+    pub(crate) fn summary(self, value: &impl Serialize) -> Result<(), Error> {
+        if self == Self::Json { json(value) } else { Ok(()) }
+    }
 }
 
-/// Writes a line to standard output. Colours are left out if it is not a terminal or if `NO_COLOR` is set.
+/// Writes a line to standard output. Colors are left out if it is not a terminal or if `NO_COLOR` is set.
 pub(crate) fn line(text: &str) -> Result<(), Error> {
     writeln!(anstream::stdout().lock(), "{text}").map_err(Error::io("cannot write to standard output"))
 }
@@ -60,19 +71,14 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Error> {
 
 /// Writes a line to standard error.
 pub(crate) fn note(text: &str) {
-    // If standard error is closed, nobody can be told.
+    // If standard error is closed, there is nowhere to report it.
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
 /// Reports the error that ended the program.
 pub(crate) fn failure(error: &Error, as_json: bool) {
-    if as_json {
-        return note(&error.to_json().to_string());
-    }
-    note(&format!("{}: {error}", bold("error")));
-    if let Some(text) = error.attachment() {
-        note(&format!("\n{text}"));
-    }
+    let json = as_json.then(|| error.to_json().to_string());
+    note(&json.unwrap_or_else(|| format!("{}: {error}", bold("error"))));
 }
 
 /// Makes text of unknown origin safe for a terminal, on one line: replaces control characters, and those that change the
@@ -133,12 +139,12 @@ pub(crate) fn size(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
 }
 
-/// Whether there is a person to ask.
+/// Whether somebody can answer a question.
 pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks a question; everything but a yes is a no.
+/// Asks a question. Any reply other than yes means no.
 pub(crate) fn confirm(question: &str) -> Result<bool, Error> {
     let _ = write!(anstream::stderr().lock(), "{question} [y/N] ");
     let mut reply = String::new();

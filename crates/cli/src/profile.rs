@@ -51,11 +51,11 @@ impl Profile {
         let file = ConfigFile::load()?;
         let default = file.default_profile.as_deref().unwrap_or(DEFAULT_PROFILE);
         let name = name.unwrap_or(default);
-        let settings = file.settings(name).ok_or_else(|| {
+        let settings = file.profiles.get(name).ok_or_else(|| {
             let hint = format!("Use one of {}, or add it to the configuration file.", file.names());
             Error::usage(format!("there is no profile `{name}`"), hint)
         })?;
-        let profile = Self::build(name, given.or(settings))?;
+        let profile = Self::build(name, given.or(settings.clone()))?;
         Ok(Self { is_default: name == default, verbose, ..profile })
     }
 

@@ -29,7 +29,7 @@ pub(crate) struct Session {
     pub(crate) identity: Option<Identity>,
 }
 
-/// What stays the same through all refreshes (OpenID Connect Core 1.0, section 12.2).
+/// The claims that stay the same through all refreshes (OpenID Connect Core 1.0, section 12.2).
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) sub: String,
@@ -45,10 +45,6 @@ impl Session {
     /// Whether the access token can still be used for a request.
     pub(crate) fn is_fresh(&self) -> bool {
         self.expires_in() > REFRESH_BEFORE_SECONDS
-    }
-
-    pub(crate) fn has_expired(&self) -> bool {
-        self.expires_in() == 0
     }
 
     /// Returns how many seconds the access token has left.

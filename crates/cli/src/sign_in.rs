@@ -26,7 +26,7 @@ const IDENTITY_SCOPES: &str = "openid email profile";
 
 /// Signs in through the hosted UI and stores the tokens. Returns the user and where the tokens are.
 ///
-/// Without `open_browser`, only prints the URL. The browser's page gets its response last, so that it tells the outcome.
+/// Without `open_browser`, only prints the URL. The browser's request is answered last, so that its page shows the outcome.
 pub(crate) async fn sign_in(
     profile: &Profile,
     tokens: &AccessTokens<'_>,
@@ -43,11 +43,11 @@ pub(crate) async fn sign_in(
         None => format!("{IDENTITY_SCOPES} {}", api::supported_scopes(profile).await?.join(" ")),
     };
     let server = CallbackServer::bind(redirect_uri.as_ref()).await?;
-    let request = pool.authorization_request(server.redirect_uri(), scopes.trim_end(), prompt);
+    let request = pool.authorization_request(server.redirect_uri.clone(), scopes.trim_end(), prompt);
     invite(&request.url, open_browser);
     let callback = tokio::time::timeout(LIMIT, server.callback(request.state.secret())).await;
     let (callback, page) = callback.map_err(|_| {
-        let what = format!("nobody signed in within {}", output::span(LIMIT));
+        let what = format!("the sign-in was not completed within {}", output::span(LIMIT));
         Error::new(Exit::NotSignedIn, what, format!("Run `{}` again.", profile.login_command()))
     })?;
     let outcome = match redeem(&pool, profile, request, callback).await {
@@ -67,7 +67,7 @@ async fn redeem(
     let code = match callback {
         Callback::Code(code) => code,
         Callback::Rejected { error, description } => {
-            return Err(pool.sign_in_rejected(&error, description.as_deref()));
+            return Err(pool.sign_in_rejected(&error, description.as_ref()));
         }
     };
     let nonce = request.nonce.clone();
@@ -80,13 +80,13 @@ async fn redeem(
 /// Opens the browser. The URL is always printed: a browser may open on another screen, or not at all.
 fn invite(url: &Url, open_browser: bool) {
     let host = http::origin(url);
-    if !open_browser {
-        return output::note(&format!(
-            "To sign in at {host}, open this URL in a browser on this machine:\n\n  {url}\n"
-        ));
-    }
-    output::note(&format!("Opening {host} in your browser. If nothing happens, open this URL:\n\n  {url}\n"));
-    if webbrowser::open(url.as_str()).is_err() {
+    let what = if open_browser {
+        format!("Opening {host} in your browser. If nothing happens, open this URL:")
+    } else {
+        format!("To sign in at {host}, open this URL in a browser on this machine:")
+    };
+    output::note(&format!("{what}\n\n  {url}\n"));
+    if open_browser && webbrowser::open(url.as_str()).is_err() {
         output::note("Cannot open a browser.");
     }
 }

@@ -1,7 +1,7 @@
 //! Where a sign-in is stored: in the keyring, or in a file that only its owner can read. The file says which.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, File},
     io,
     path::{Path, PathBuf},
     time::Duration,
@@ -52,7 +52,7 @@ impl<'a> SessionStore<'a> {
         Ok(Self { folder: state_folder()?.join("sessions"), profile })
     }
 
-    /// Loads the sign-in; returns nothing if there is none, or if it belongs to another pool or client than the profile names.
+    /// Loads the sign-in. Returns nothing if there is none, or if it belongs to another pool or client than the profile's.
     ///
     /// Does not need the lock, since a sign-in is only ever replaced as a whole.
     pub(crate) fn load(&self) -> Result<Option<Session>, Error> {
@@ -72,11 +72,7 @@ impl<'a> SessionStore<'a> {
         let path = self.path("lock");
         let cannot_lock = || Error::io(format!("cannot lock {}", path.display()));
         create_private_folder(&self.folder).map_err(cannot_lock())?;
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path).map_err(cannot_lock())?;
+        let file = File::options().append(true).create(true).open(&path).map_err(cannot_lock())?;
         let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| Lock(file)));
         let locked = tokio::time::timeout(LOCK_TIMEOUT, locked).await.map_err(|_| {
             let what = format!("another `items` has held the lock for {}", output::span(LOCK_TIMEOUT));
@@ -130,26 +126,22 @@ impl<'a> SessionStore<'a> {
 
     fn write(&self, _lock: &Lock, session: &Session, wanted: TokenStore) -> Result<Location, Error> {
         let cannot_store = || Error::io("cannot store the tokens");
+        let mut stored = Stored { tokens_in: Location::File, session: Some(session.clone()) };
         if wanted != TokenStore::File {
             let secret = serde_json::to_vec(session).map_err(io::Error::from).map_err(cannot_store())?;
             match keyring::set(&self.profile.name, secret) {
-                Ok(()) => {
-                    let stored = Stored { tokens_in: Location::Keyring, session: None };
-                    self.replace(&stored).map_err(cannot_store())?;
-                    return Ok(Location::Keyring);
-                }
+                Ok(()) => stored = Stored { tokens_in: Location::Keyring, session: None },
                 Err(error) if wanted == TokenStore::Keyring => return Err(keyring_error(error)),
                 Err(_) => {}
             }
         }
-        let stored = Stored { tokens_in: Location::File, session: Some(session.clone()) };
         self.replace(&stored).map_err(cannot_store())?;
-        Ok(Location::File)
+        Ok(stored.tokens_in)
     }
 
     /// Writes another file and renames it: a reader sees the old content or the new one, also after a power failure.
     ///
-    /// The name of the new file is fixed, since only the holder of the lock writes: the next one replaces what a crash left.
+    /// The name of the new file is fixed, since only the holder of the lock writes, and replaces what a crash left behind.
     fn replace(&self, stored: &Stored) -> io::Result<()> {
         remove(&self.path("json.new"))?;
         let name = format!("{}.json.new", self.profile.name);
@@ -189,13 +181,9 @@ pub(crate) fn state_folder() -> Result<PathBuf, Error> {
     Ok(folder.join("items"))
 }
 
-/// Creates the folder with mode 0700, or gives an existing one this mode. (Windows protects the folders of a user's profile.)
+/// Creates the folder, and lets only its owner use it. (Windows protects the folders of a user's profile.)
 pub(crate) fn create_private_folder(path: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)?;
+    fs::create_dir_all(path)?;
     #[cfg(unix)]
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
     Ok(())

@@ -18,7 +18,7 @@ use tokio_util::io::ReaderStream;
 use uuid::Uuid;
 
 use crate::{
-    api::{Api, Attachment, NewAttachment, PresignedRequest},
+    api::{Api, Attachment, PresignedRequest},
     error::{Error, Exit},
     http, output,
 };
@@ -31,7 +31,8 @@ const MAX_RETRIES: usize = 3;
 
 /// Attaches a file to an item.
 ///
-/// S3 stores a file as a whole or not at all, and rejects content that does not match `Content-MD5` (S3 API, `PutObject`).
+/// S3 stores a file as a whole or not at all, and rejects content that does not match `Content-MD5` (S3 API,
+/// `PutObject`).
 pub(crate) async fn upload(
     api: &Api<'_>,
     item: Uuid,
@@ -40,24 +41,24 @@ pub(crate) async fn upload(
 ) -> Result<Attachment, Error> {
     let (size, md5) = size_and_md5(path)?;
     let guessed = mime_guess::from_path(path).first_or_octet_stream();
-    let content_type = content_type.unwrap_or(guessed.essence_str()).to_owned();
-    let new = NewAttachment { filename: file_name(path)?, content_type, size };
+    let content_type = content_type.unwrap_or(guessed.essence_str());
+    let filename = file_name(path)?;
     let what = format!("the upload of {}", path.display());
     let md5 = BASE64_STANDARD.encode(md5);
-    let bar = progress_bar(&new.filename, size);
+    let bar = progress_bar(filename, size);
     repeat(&bar, || async {
-        let upload = api.create_attachment(item, &new).await?;
         let file = tokio::fs::File::open(path).await.map_err(cannot_read(path))?;
+        let upload = api.create_attachment(item, filename, content_type, size).await?;
         let content = ReaderStream::new(bar.wrap_async_read(file).take(size));
-        let add_content =
-            |request: RequestBuilder| request.header("content-md5", &md5).body(Body::wrap_stream(content));
-        let sent = send(api, &what, Method::PUT, &upload.upload, add_content);
-        let outcome = while_bytes_move(&what, &bar, sent).await.and_then(|response| stored(&what, &response));
+        let request = request(Method::PUT, &upload.upload)?;
+        let request = request.header("content-md5", &md5).body(Body::wrap_stream(content));
+        let sent = send(api, &what, request);
+        let outcome = while_bytes_move(&what, &bar, sent).await;
         if outcome.is_err() {
             // An attachment without content is invisible, but counts as one of the item's until its URL expires.
             let _ = api.delete_attachment(item, upload.attachment.id).await;
         }
-        outcome.map(|()| upload.attachment)
+        outcome.map(|_| upload.attachment)
     })
     .await
 }
@@ -74,7 +75,7 @@ pub(crate) async fn download(
     repeat(&bar, || async {
         let presigned = api.download(item, attachment.id).await?;
         let received = async {
-            let response = send(api, &what, Method::GET, &presigned, |request| request).await?;
+            let response = send(api, &what, request(Method::GET, &presigned)?).await?;
             receive(&what, response, attachment.size, output, &bar).await
         };
         while_bytes_move(&what, &bar, received).await
@@ -97,7 +98,11 @@ async fn repeat<T, F: Future<Output = Result<T, Error>>>(
         bar.set_position(0);
         attempt()
     };
-    let outcome = attempt.retry(pauses).sleep(tokio::time::sleep).when(Error::is_unavailable).await;
+    let outcome = attempt
+        .retry(pauses)
+        .sleep(tokio::time::sleep)
+        .when(|error: &Error| error.exit() == Exit::Unavailable)
+        .await;
     bar.finish_and_clear();
     outcome
 }
@@ -122,28 +127,20 @@ async fn while_bytes_move<T>(
     }
 }
 
-async fn send(
-    api: &Api<'_>,
-    what: &str,
-    method: Method,
-    presigned: &PresignedRequest,
-    change: impl FnOnce(RequestBuilder) -> RequestBuilder,
-) -> Result<Response, Error> {
-    let http = http::client(&presigned.url)?;
-    let mut request = http.request(method, presigned.url.clone());
-    for (name, value) in &presigned.headers {
-        request = request.header(name, value);
-    }
-    let response = http::send(&http, change(request), api.is_verbose()).await;
-    response.map_err(|error| connection_failed(what, error))
+fn request(method: Method, presigned: &PresignedRequest) -> Result<RequestBuilder, Error> {
+    let request = http::client(&presigned.url)?.request(method, presigned.url.clone());
+    let headers = &presigned.headers;
+    Ok(headers.iter().fold(request, |request, (name, value)| request.header(name, value)))
 }
 
-/// Checks that S3 has stored an upload.
-fn stored(what: &str, response: &Response) -> Result<(), Error> {
+/// Sends a request to S3. The result is the response of a request that succeeded.
+async fn send(api: &Api<'_>, what: &str, request: RequestBuilder) -> Result<Response, Error> {
+    let response = http::send(request, api.is_verbose()).await;
+    let response = response.map_err(|error| connection_failed(what, error))?;
     let hint = match response.status() {
-        status if status.is_success() => return Ok(()),
-        // BadDigest and IncompleteBody, or a URL that expired.
-        StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN => {
+        status if status.is_success() => return Ok(response),
+        // BadDigest and IncompleteBody.
+        StatusCode::BAD_REQUEST => {
             "The storage rejected it. Check that nothing changes the file, then try again."
         }
         _ => "The storage failed. Try again later.",
@@ -159,9 +156,6 @@ async fn receive(
     mut output: &File,
     bar: &ProgressBar,
 ) -> Result<(), Error> {
-    if response.status() != StatusCode::OK {
-        return Err(interrupted(what, "Try again."));
-    }
     let etag =
         response.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).unwrap_or_default().to_owned();
     let cannot_write = || Error::io("cannot write the download");
@@ -182,8 +176,8 @@ async fn receive(
     output.sync_all().map_err(cannot_write())
 }
 
-/// An ETag is the MD5 of the content, unless it is encrypted with a KMS key (S3 API, `Object`). Then the ETag does not have the
-/// form of an MD5, and cannot be compared.
+/// An ETag is the MD5 of the content, unless it is encrypted with a KMS key (S3 API, `Object`). Then the ETag does not
+/// have the form of an MD5, and cannot be compared.
 fn is_etag_of(etag: &str, md5: Output<Md5>) -> bool {
     let is_md5 = etag.len() == 32 && etag.bytes().all(|byte| byte.is_ascii_hexdigit());
     !is_md5 || etag.eq_ignore_ascii_case(&format!("{:032x}", u128::from_be_bytes(md5.into())))
@@ -208,10 +202,9 @@ fn size_and_md5(path: &Path) -> Result<(u64, Output<Md5>), Error> {
     }
 }
 
-fn file_name(path: &Path) -> Result<String, Error> {
-    let name = path.file_name().and_then(|name| name.to_str());
+fn file_name(path: &Path) -> Result<&str, Error> {
     let unusable = || Error::usage(format!("the name of {} is not Unicode", path.display()), "Rename it.");
-    name.map(str::to_owned).ok_or_else(unusable)
+    path.file_name().and_then(|name| name.to_str()).ok_or_else(unusable)
 }
 
 /// Returns a progress bar on standard error. It is hidden if that is not a terminal.

@@ -1,6 +1,6 @@
 //! The bodies of requests and responses. The OpenAPI document describes them.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -16,11 +16,17 @@ pub(crate) struct Item {
     pub(crate) updated_at: String,
 }
 
-#[derive(Debug, Serialize)]
-pub(crate) struct NewItem {
+/// The parts of an item that its owner can change.
+#[derive(Clone, Serialize)]
+pub(crate) struct Content {
     pub(crate) title: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) description: Option<String>,
+}
+
+impl From<&Item> for Content {
+    fn from(item: &Item) -> Self {
+        Self { title: item.title.clone(), description: item.description.clone() }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -38,20 +44,13 @@ pub(crate) struct Attachment {
     pub(crate) created_at: String,
 }
 
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct NewAttachment {
-    pub(crate) filename: String,
-    pub(crate) content_type: String,
-    pub(crate) size: u64,
-}
-
 #[derive(Debug, Deserialize)]
 pub(crate) struct AttachmentList {
     pub(crate) attachments: Vec<Attachment>,
 }
 
 /// An attachment whose bytes are to be uploaded.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 pub(crate) struct Upload {
     #[serde(flatten)]
     pub(crate) attachment: Attachment,
@@ -59,22 +58,16 @@ pub(crate) struct Upload {
 }
 
 /// Where to download an attachment.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 pub(crate) struct Download {
     pub(crate) download: PresignedRequest,
 }
 
-/// A request that S3 accepts unchanged. Its URL is a secret while it is valid.
+/// A request that S3 accepts unchanged. Its URL is a secret while it is valid, so it does not implement `Debug`.
 #[derive(Deserialize)]
 pub(crate) struct PresignedRequest {
     pub(crate) url: Url,
     pub(crate) headers: BTreeMap<String, String>,
-}
-
-impl fmt::Debug for PresignedRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PresignedRequest(..)")
-    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -82,12 +75,6 @@ pub(crate) struct UserProfile {
     pub(crate) display_name: String,
     pub(crate) bio: Option<String>,
     pub(crate) updated_at: String,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct NewUserProfile {
-    pub(crate) display_name: String,
-    pub(crate) bio: Option<String>,
 }
 
 /// The part of the metadata document (RFC 9728, section 2) that is used here.

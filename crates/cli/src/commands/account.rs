@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::context::Context;
+use super::Context;
 use crate::{
     arguments::Login,
-    error::{Error, Exit},
+    error::Error,
     identity,
     output::{self, Format, plain},
     sign_in::sign_in,
@@ -43,10 +43,6 @@ impl Context<'_> {
         let mut caller = self.api.current_user().await?;
         // After the request, which may have refreshed the ID token.
         let user = identity::verify_stored(self.profile, &self.tokens.current().await?).await?;
-        if user.as_ref().is_some_and(|user| caller["sub"] != user.sub.as_str()) {
-            let hint = format!("Run `{}`.", self.profile.login_command());
-            return Err(Error::new(Exit::Local, "the API and the ID token name different users", hint));
-        }
         caller["email"] = json!(user.and_then(|user| user.email));
         caller["profile"] = json!(self.profile.name);
         caller["api_url"] = json!(self.profile.api_url);

@@ -9,35 +9,28 @@ use serde_json::json;
 use tempfile::NamedTempFile;
 use uuid::Uuid;
 
-use super::context::Context;
+use super::{Context, until_failure};
 use crate::{
     api::Attachment,
     arguments::{Attach, Download},
     error::Error,
-    output::{self, Format, dim, plain},
+    output::{self, dim, plain},
     transfer,
 };
 
 impl Context<'_> {
     /// Attaches one file after the other. What was attached before a failure is reported.
     pub(super) async fn attach(&self, attach: &Attach) -> Result<(), Error> {
-        let mut attached = Vec::new();
-        let mut outcome = Ok(());
-        for path in &attach.files {
-            match transfer::upload(&self.api, attach.id, path, attach.content_type.as_deref()).await {
-                Ok(attachment) => {
-                    self.print_attached(&attachment)?;
-                    attached.push(attachment);
-                }
-                Err(error) => {
-                    outcome = Err(error);
-                    break;
-                }
-            }
-        }
-        if self.format == Format::Json {
-            output::json(&attached)?;
-        }
+        let (attached, outcome) = until_failure(&attach.files, async |path| {
+            let content_type = attach.content_type.as_deref();
+            let attachment = transfer::upload(&self.api, attach.id, path, content_type).await?;
+            let (id, name) = (attachment.id.to_string(), plain(&attachment.filename));
+            let text = format!("Attached {} {name} ({})", dim(&id), output::size(attachment.size));
+            self.format.progress(&text, &id)?;
+            Ok(attachment)
+        })
+        .await;
+        self.format.summary(&attached)?;
         outcome
     }
 
@@ -66,20 +59,15 @@ impl Context<'_> {
                 _ => Err(Error::usage("only one attachment can go to standard output", "Name it.")),
             };
         }
-        let paths = paths(&chosen, options)?;
-        let mut downloaded = Vec::new();
-        let mut outcome = Ok(());
-        for (attachment, path) in chosen.into_iter().zip(&paths) {
-            outcome = self.download_to_file(options.id, attachment, path, options.force).await;
-            if outcome.is_err() {
-                break;
-            }
-            self.print_downloaded(attachment, path)?;
-            downloaded.push(json!({ "attachment": attachment, "path": path }));
-        }
-        if self.format == Format::Json {
-            output::json(&downloaded)?;
-        }
+        let targets = chosen.iter().zip(paths(&chosen, options)?);
+        let (downloaded, outcome) = until_failure(targets, async |(attachment, path)| {
+            self.download_to_file(options.id, attachment, &path, options.force).await?;
+            let text = format!("Saved {} ({})", path.display(), output::size(attachment.size));
+            self.format.progress(&text, &path.display().to_string())?;
+            Ok(json!({ "attachment": attachment, "path": path }))
+        })
+        .await;
+        self.format.summary(&downloaded)?;
         outcome
     }
 
@@ -107,26 +95,6 @@ impl Context<'_> {
             io::ErrorKind::AlreadyExists => already_exists(path),
             _ => cannot_write()(error.error),
         })
-    }
-
-    fn print_attached(&self, attachment: &Attachment) -> Result<(), Error> {
-        let (id, name) = (attachment.id.to_string(), plain(&attachment.filename));
-        match self.format {
-            Format::Json => Ok(()),
-            Format::Plain => output::line(&id),
-            Format::Terminal => {
-                output::line(&format!("Attached {} {name} ({})", dim(&id), output::size(attachment.size)))
-            }
-        }
-    }
-
-    fn print_downloaded(&self, attachment: &Attachment, path: &Path) -> Result<(), Error> {
-        let path = path.display();
-        match self.format {
-            Format::Json => Ok(()),
-            Format::Plain => output::line(&path.to_string()),
-            Format::Terminal => output::line(&format!("Saved {path} ({})", output::size(attachment.size))),
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::context::Context;
+use super::Context;
 use crate::{
     error::Error,
     output::{self, Format},

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::context::{Context, text_or_input};
+use super::{Context, text_or_input};
 use crate::{
-    api::Item,
+    api::{Content, Item},
     arguments::Edit,
-    draft::{Content, DraftFile},
+    draft::DraftFile,
     error::{Error, Exit},
-    output::{self, dim, plain},
+    output::{self, Format, dim, plain},
 };
 
 impl Context<'_> {
@@ -17,7 +17,7 @@ impl Context<'_> {
         let original = Content::from(&item);
         let given = given(edit, &original)?;
         if let Some(version) = edit.if_version.filter(|version| *version != item.version) {
-            return Err(conflict(&item, version, &given.unwrap_or(original), None, None));
+            return Err(self.conflict(&item, version, &given.unwrap_or(original), None, None));
         }
         match given {
             Some(yours) => self.update(&item, &original, &yours, None).await,
@@ -30,15 +30,12 @@ impl Context<'_> {
         let text = Content::from(item).to_draft();
         let draft = DraftFile::create(item.id, &text)?;
         let yours = Content::from_draft(&draft.edit()?);
-        // A draft has no line breaks in the title and no blank lines around the description, so it is compared with the draft.
+        // Drafts have neither line breaks in the title nor blank lines around the description, so drafts are compared.
         let original = Content::from_draft(&text);
-        let yours = match (yours.title.is_empty(), &yours.description) {
-            (true, None) => original.clone(),
-            (true, Some(_)) => {
-                return Err(Error::usage("the first line, the title, is empty", draft.kept()));
-            }
-            (false, _) => yours,
-        };
+        if yours.title.is_empty() && yours.description.is_some() {
+            return Err(Error::usage("the first line, the title, is empty", draft.kept()));
+        }
+        let yours = if yours.title.is_empty() { original.clone() } else { yours };
         let outcome = self.update(item, &original, &yours, Some(&draft)).await;
         if outcome.is_ok() {
             draft.remove();
@@ -62,9 +59,10 @@ impl Context<'_> {
                 let text = format!("Changed {id} {} (version {})", plain(&item.title), item.version);
                 self.format.print(&item, &text)
             }
-            Err(error) if error.is_conflict() => {
+            Err(error) if error.exit() == Exit::Conflict => {
                 let request_id = error.detail("request_id").and_then(Value::as_str);
-                Err(conflict(&self.api.item(item.id).await?, item.version, yours, draft, request_id))
+                let theirs = self.api.item(item.id).await?;
+                Err(self.conflict(&theirs, item.version, yours, draft, request_id))
             }
             Err(error) => {
                 if let Some(draft) = draft {
@@ -73,6 +71,35 @@ impl Context<'_> {
                 Err(error)
             }
         }
+    }
+    /// Returns the error of an edit that is based on an older version. Both texts are shown, so that neither is lost.
+    fn conflict(
+        &self,
+        theirs: &Item,
+        based_on: u64,
+        yours: &Content,
+        draft: Option<&DraftFile>,
+        request_id: Option<&str>,
+    ) -> Error {
+        let version = theirs.version;
+        if self.format != Format::Json {
+            let (theirs, yours) = (readable(&Content::from(theirs)), readable(yours));
+            output::note(&format!("--- theirs (version {version})\n{theirs}\n"));
+            output::note(&format!("--- yours (based on version {based_on})\n{yours}\n"));
+        }
+        let request = output::request(request_id);
+        let what = format!(
+            "the item has changed: it is at version {version}, your edit is based on {based_on}{request}"
+        );
+        let hint = match draft {
+            Some(draft) => format!("{} Edit again.", draft.kept()),
+            None => "Compare the versions and edit again.".to_owned(),
+        };
+        Error::new(Exit::Conflict, what, hint)
+            .with_detail("yours", json!(yours))
+            .with_detail("theirs", json!(theirs))
+            .with_detail("draft", json!(draft.map(DraftFile::path)))
+            .with_detail("request_id", request_id)
     }
 }
 
@@ -86,36 +113,6 @@ fn given(edit: &Edit, item: &Content) -> Result<Option<Content>, Error> {
         title: edit.title.clone().unwrap_or_else(|| item.title.clone()),
         description: if edit.no_description { None } else { given.or_else(|| item.description.clone()) },
     }))
-}
-
-/// The error of an edit that is based on an older version. It contains both texts, so that neither is lost.
-fn conflict(
-    theirs: &Item,
-    based_on: u64,
-    yours: &Content,
-    draft: Option<&DraftFile>,
-    request_id: Option<&str>,
-) -> Error {
-    let version = theirs.version;
-    let request = output::request(request_id);
-    let what = format!(
-        "the item has changed: it is at version {version}, your edit is based on {based_on}{request}"
-    );
-    let hint = match draft {
-        Some(draft) => format!("{} Edit again.", draft.kept()),
-        None => "Compare the versions and edit again.".to_owned(),
-    };
-    let versions = format!(
-        "--- theirs (version {version})\n{}\n--- yours (based on version {based_on})\n{}",
-        readable(&Content::from(theirs)),
-        readable(yours)
-    );
-    Error::new(Exit::Conflict, what, hint)
-        .with_detail("yours", json!(yours))
-        .with_detail("theirs", json!(theirs))
-        .with_detail("draft", json!(draft.map(DraftFile::path)))
-        .with_detail("request_id", request_id)
-        .with_attachment(versions)
 }
 
 fn readable(content: &Content) -> String {

@@ -3,9 +3,9 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::context::{Context, text_or_input};
+use super::{Context, text_or_input, until_failure};
 use crate::{
-    api::{Attachment, Item, NewItem},
+    api::{Attachment, Content, Item},
     arguments::{Add, List, Remove},
     error::Error,
     output::{self, Format, age, bold, dim, fit, plain, plain_lines},
@@ -41,7 +41,7 @@ impl Context<'_> {
 
     pub(super) async fn add(&self, add: Add) -> Result<(), Error> {
         let description = add.description.as_deref().map(text_or_input).transpose()?;
-        let item = self.api.create_item(&NewItem { title: add.title.join(" "), description }).await?;
+        let item = self.api.create_item(&Content { title: add.title.join(" "), description }).await?;
         let id = item.id.to_string();
         self.format.print_or_plain(&item, &format!("Added {} {}", dim(&id), plain(&item.title)), &id)
     }
@@ -69,21 +69,14 @@ impl Context<'_> {
         if !remove.yes && output::can_ask() && !self.confirm_removal(&remove.ids).await? {
             return Err(Error::usage("nothing was removed", "Answer `y`, or use --yes."));
         }
-        let mut removed = Vec::new();
-        let mut outcome = Ok(());
-        for id in &remove.ids {
-            outcome = self.api.delete_item(*id, remove.if_version).await;
-            if outcome.is_err() {
-                break;
-            }
-            removed.push(id);
-            if self.format != Format::Json {
-                output::line(&format!("Removed {id}"))?;
-            }
-        }
-        if self.format == Format::Json {
-            output::json(&json!({ "removed": removed }))?;
-        }
+        let (removed, outcome) = until_failure(&remove.ids, async |id| {
+            self.api.delete_item(*id, remove.if_version).await?;
+            let text = format!("Removed {id}");
+            self.format.progress(&text, &text)?;
+            Ok(id)
+        })
+        .await;
+        self.format.summary(&json!({ "removed": removed }))?;
         outcome
     }
 

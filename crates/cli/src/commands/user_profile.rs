@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::context::{Context, text_or_input};
+use super::{Context, text_or_input};
 use crate::{
-    api::{NewUserProfile, UserProfile},
+    api::UserProfile,
     arguments::ProfileCommand,
     error::Error,
     output::{self, Format, bold, plain, plain_lines},
@@ -33,14 +33,13 @@ impl Context<'_> {
         no_bio: bool,
     ) -> Result<UserProfile, Error> {
         // The API replaces a profile as a whole, so the current one is read first.
-        let is_complete = display_name.is_some() && (bio.is_some() || no_bio);
-        let old = if is_complete { None } else { self.api.user_profile().await? };
-        let (old_name, old_bio) = old.map_or((None, None), |old| (Some(old.display_name), old.bio));
+        let old = self.api.user_profile().await?;
+        let (old_name, old_bio) = old.map(|old| (old.display_name, old.bio)).unzip();
         let display_name = display_name
             .or(old_name)
             .ok_or_else(|| Error::usage("you have no profile", "Set a name with --display-name."))?;
-        let bio = if no_bio { None } else { bio.or(old_bio) };
-        Ok(self.api.replace_user_profile(&NewUserProfile { display_name, bio }).await?)
+        let bio = if no_bio { None } else { bio.or(old_bio.flatten()) };
+        self.api.replace_user_profile(&display_name, bio.as_deref()).await
     }
 
     fn print_profile(&self, profile: Option<&UserProfile>) -> Result<(), Error> {

@@ -36,15 +36,15 @@ pub(crate) struct Settings {
     /// Callback URL, if the pool does not accept any free port of 127.0.0.1
     #[arg(long, global = true, env = "ITEMS_REDIRECT_URI", value_name = "URL", hide_short_help = true)]
     pub(crate) redirect_uri: Option<Url>,
-    /// Who signs in: a user in the browser, or a machine with client credentials
-    #[arg(long, global = true, env = "ITEMS_SIGN_IN", value_name = "WHO", hide_short_help = true)]
+    /// How to sign in: as a user in the browser, or as a machine with client credentials
+    #[arg(long, global = true, env = "ITEMS_SIGN_IN", value_name = "KIND", hide_short_help = true)]
     pub(crate) sign_in: Option<SignIn>,
     /// Where the tokens are stored
     #[arg(long, global = true, env = "ITEMS_TOKEN_STORE", value_name = "WHERE", hide_short_help = true)]
     pub(crate) token_store: Option<TokenStore>,
 }
 
-/// Who signs in.
+/// How to sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum SignIn {
@@ -90,7 +90,7 @@ impl Settings {
 pub(crate) struct ConfigFile {
     pub(super) default_profile: Option<String>,
     #[serde(default)]
-    profiles: BTreeMap<String, Settings>,
+    pub(super) profiles: BTreeMap<String, Settings>,
 }
 
 impl ConfigFile {
@@ -132,13 +132,9 @@ impl ConfigFile {
     pub(crate) fn names(&self) -> String {
         self.profiles.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
     }
-
-    pub(super) fn settings(&self, name: &str) -> Option<Settings> {
-        self.profiles.get(name).cloned()
-    }
 }
 
-/// A profile's name becomes part of file names and names keyring entries.
+/// A profile's name is used in file names and as the name of its keyring entry.
 fn is_name(name: &str) -> bool {
     let is_plain =
         name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));

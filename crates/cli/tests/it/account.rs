@@ -1,4 +1,4 @@
-//! `logout`, `whoami`, `token`, and the machine's profile.
+//! `logout`, `whoami`, `token`, and machine clients.
 
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ fn logout_revokes_and_removes_the_tokens() {
     assert_eq!(stack.faults.revocations(), 1);
     assert!(!terminal.session_file().exists());
     terminal.run(["token"]).assert_failure(3, "not signed in");
-    // Whoever kept a copy cannot refresh with it.
+    // A copy of the tokens cannot be used to refresh.
     std::fs::write(terminal.session_file(), before).unwrap();
     terminal.expire_access_token();
     terminal.run(["token"]).assert_failure(3, "the sign-in has ended");

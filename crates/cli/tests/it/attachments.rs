@@ -1,4 +1,4 @@
-//! `attach`, `detach`, `download`, over connections that break.
+//! `attach`, `detach`, `download`, also when connections break.
 
 use std::{fs, io::Write as _, path::Path};
 
@@ -12,13 +12,13 @@ use crate::{
 
 const MB: usize = 1024 * 1024;
 
-/// Bytes that do not repeat within a chunk, so that one in the wrong place is seen.
+/// Bytes that do not repeat within a chunk, so that a test notices a byte in the wrong place.
 fn bytes(length: usize) -> Vec<u8> {
     (0..length).map(|i| (i ^ (i >> 8) ^ (i >> 16)) as u8).collect()
 }
 
 #[test]
-fn nothing_is_attached_and_comes_back_as_nothing() {
+fn empty_file_is_uploaded_and_downloaded() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let (id, file) = (terminal.add("x"), terminal.write("empty.txt", ""));
@@ -30,7 +30,7 @@ fn nothing_is_attached_and_comes_back_as_nothing() {
 }
 
 #[test]
-fn five_megabytes_go_and_come() {
+fn five_megabyte_file_is_uploaded_and_downloaded() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let (id, content) = (terminal.add("x"), bytes(5 * MB));
@@ -49,7 +49,7 @@ fn five_megabytes_go_and_come() {
 }
 
 #[test]
-fn an_upload_that_is_cut_is_made_again_and_leaves_nothing_half() {
+fn interrupted_upload_starts_over_and_attaches_the_file_once() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let (id, content) = (terminal.add("x"), bytes(5 * MB));
@@ -63,7 +63,7 @@ fn an_upload_that_is_cut_is_made_again_and_leaves_nothing_half() {
 }
 
 #[test]
-fn an_upload_over_a_line_that_always_breaks_fails_clearly() {
+fn upload_that_is_always_interrupted_fails_and_attaches_nothing() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let (id, file) = (terminal.add("x"), terminal.write("a.bin", bytes(MB)));
@@ -92,7 +92,7 @@ fn interrupted_download_starts_over_and_saves_the_whole_file() {
 }
 
 #[test]
-fn a_download_that_fails_leaves_no_file() {
+fn failed_download_leaves_no_file() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let (id, file) = (terminal.add("x"), terminal.write("a.bin", bytes(MB)));
@@ -105,7 +105,7 @@ fn a_download_that_fails_leaves_no_file() {
 }
 
 #[test]
-fn two_hundred_megabytes_pass_through_little_memory_and_a_broken_line() {
+fn large_file_is_transferred_in_little_memory_over_an_interrupted_connection() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let id = terminal.add("x");
@@ -123,7 +123,7 @@ fn two_hundred_megabytes_pass_through_little_memory_and_a_broken_line() {
     assert!(status.unwrap().success());
 }
 
-/// A file of zeros with a mark at its start, in its middle and at its end. It takes hardly any room on the disk.
+/// Creates a sparse file of zeros with a mark at its start, in its middle and at its end.
 fn sparse(folder: &Path, length: usize) -> std::path::PathBuf {
     use std::io::Seek as _;
     let path = folder.join("large.bin");
@@ -135,7 +135,7 @@ fn sparse(folder: &Path, length: usize) -> std::path::PathBuf {
     path
 }
 
-/// Runs it, and looks at how much memory it takes at most (Linux alone tells; 0 elsewhere).
+/// Runs a command and measures its peak memory. It is 0 on other systems than Linux.
 fn with_peak_memory<const N: usize>(terminal: &Terminal<'_>, arguments: [&str; N]) -> (Run, usize) {
     let mut process = terminal.command(arguments).spawn().unwrap();
     let status = format!("/proc/{}/status", process.id());
@@ -152,7 +152,7 @@ fn with_peak_memory<const N: usize>(terminal: &Terminal<'_>, arguments: [&str; N
 }
 
 #[test]
-fn bytes_that_were_changed_in_the_store_are_not_saved() {
+fn damaged_download_is_not_saved() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let (id, file) = (terminal.add("x"), terminal.write("a.txt", "the bytes"));
@@ -163,7 +163,7 @@ fn bytes_that_were_changed_in_the_store_are_not_saved() {
 }
 
 #[test]
-fn what_is_there_is_not_overwritten_unasked() {
+fn existing_file_is_replaced_only_with_force() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let (id, file) = (terminal.add("x"), terminal.write("a.txt", "attached"));
@@ -177,7 +177,7 @@ fn what_is_there_is_not_overwritten_unasked() {
 }
 
 #[test]
-fn several_files_are_attached_and_the_failure_of_one_is_told_with_the_others() {
+fn files_attached_before_a_failure_are_reported() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let id = terminal.add("x");
@@ -219,7 +219,7 @@ fn attachments_of_the_same_name_are_chosen_by_id() {
 }
 
 #[test]
-fn a_folder_a_pipe_and_a_missing_item_are_refused() {
+fn folders_pipes_and_missing_items_are_rejected() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let id = terminal.add("x");

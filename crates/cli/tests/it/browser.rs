@@ -9,7 +9,7 @@ use crate::{
 
 #[test]
 #[ignore = "needs chromium and chromedriver; .ci/run installs them and runs this"]
-fn one_signs_in_with_chromium() {
+fn login_works_in_chromium() {
     let stack = Stack::start();
     let terminal = Terminal::new(&stack);
     let login = terminal.begin_login([] as [&str; 0]);

@@ -11,7 +11,7 @@ use crate::{
     terminal::{Terminal, script},
 };
 
-/// A terminal whose editor is a script.
+/// Sets a script as the terminal's editor.
 fn with_editor<'a>(terminal: Terminal<'a>, body: &str) -> Terminal<'a> {
     let path = terminal.home.path().join("my editor");
     script(&path, body);
@@ -23,7 +23,7 @@ fn drafts(terminal: &Terminal<'_>) -> Vec<PathBuf> {
     files.into_iter().flatten().map(|file| file.unwrap().path()).collect()
 }
 
-/// An editor's script that changes the item behind the editor's back, then appends to the description.
+/// Returns a script that changes the item as another user would, and then edits the draft.
 fn meanwhile(id: &str) -> String {
     let items = Path::new(env!("CARGO_BIN_EXE_items")).display();
     format!(
@@ -32,7 +32,7 @@ fn meanwhile(id: &str) -> String {
 }
 
 #[test]
-fn flags_change_only_what_they_name() {
+fn flags_change_only_the_fields_they_name() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let id = terminal.ok(["add", "Buy milk", "-d", "Two litres."]).trim().to_owned();
@@ -49,7 +49,7 @@ fn flags_change_only_what_they_name() {
 }
 
 #[test]
-fn the_editor_is_given_the_item_and_its_text_is_taken() {
+fn editor_shows_the_item_and_its_text_is_saved() {
     let stack = Stack::start();
     let terminal = with_editor(
         Terminal::signed_in(&stack, ALICE),
@@ -65,7 +65,7 @@ fn the_editor_is_given_the_item_and_its_text_is_taken() {
 }
 
 #[test]
-fn an_editor_that_changes_nothing_changes_nothing() {
+fn unchanged_or_empty_draft_changes_nothing() {
     let stack = Stack::start();
     let terminal = with_editor(Terminal::signed_in(&stack, ALICE), "true");
     let id = terminal.ok(["add", "two\nlines", "-d", "\n\ntext\n\n"]).trim().to_owned();
@@ -77,7 +77,7 @@ fn an_editor_that_changes_nothing_changes_nothing() {
 }
 
 #[test]
-fn an_editor_that_fails_leaves_the_text() {
+fn draft_is_kept_when_the_editor_fails() {
     let stack = Stack::start();
     let terminal = with_editor(Terminal::signed_in(&stack, ALICE), "echo mine > \"$2\"; exit 1");
     let id = terminal.add("x");
@@ -86,7 +86,7 @@ fn an_editor_that_fails_leaves_the_text() {
 }
 
 #[test]
-fn a_text_that_the_api_refuses_is_kept() {
+fn draft_is_kept_when_the_api_rejects_it() {
     let stack = Stack::start();
     let terminal = with_editor(Terminal::signed_in(&stack, ALICE), "printf '%0201d' 0 > \"$2\"");
     let id = terminal.add("x");
@@ -97,7 +97,7 @@ fn a_text_that_the_api_refuses_is_kept() {
 }
 
 #[test]
-fn a_conflict_shows_both_versions_and_loses_neither() {
+fn conflict_shows_both_versions_and_keeps_the_draft() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let id = terminal.add("first title");
@@ -119,7 +119,7 @@ fn a_conflict_shows_both_versions_and_loses_neither() {
 }
 
 #[test]
-fn a_conflict_in_json_has_both_versions() {
+fn conflict_in_json_contains_both_versions() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let id = terminal.add("first title");

@@ -1,4 +1,4 @@
-//! The API, away or failing.
+//! Failures of the API and of the connection to it.
 
 use crate::{
     proxy::{Cut, Proxy},
@@ -7,7 +7,7 @@ use crate::{
 };
 
 #[test]
-fn an_offline_api_is_said_to_be_and_nothing_is_lost() {
+fn unreachable_api_is_reported_and_the_sign_in_is_kept() {
     let mut stack = Stack::start();
     let url = stack.api_url.clone();
     let folder = {
@@ -30,7 +30,7 @@ fn an_offline_api_is_said_to_be_and_nothing_is_lost() {
             run.assert_failure(6, &format!("cannot reach the API at {url}: "));
             assert!(run.stderr.contains("refused"), "{run:?}");
         }
-        // The token does not need the API.
+        // Printing the token does not need the API.
         terminal.ok(["token"]);
     }
     stack.restart_api();
@@ -40,7 +40,7 @@ fn an_offline_api_is_said_to_be_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_server_that_is_no_api_is_not_believed() {
+fn response_of_another_server_is_reported_by_its_status() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE).with("ITEMS_API_URL", &stack.pool_url);
     terminal.run(["list"]).assert_failure(4, "the server responded with 404 Not Found");
@@ -50,7 +50,7 @@ fn a_server_that_is_no_api_is_not_believed() {
 }
 
 #[test]
-fn this_machines_traffic_goes_through_no_proxy() {
+fn proxy_is_not_used_for_this_machine() {
     let stack = Stack::start();
     let nowhere = "http://127.0.0.1:1";
     let terminal = Terminal::new(&stack)
@@ -67,7 +67,7 @@ fn this_machines_traffic_goes_through_no_proxy() {
 }
 
 #[test]
-fn an_item_whose_answer_is_lost_is_asked_for_again_and_made_once() {
+fn item_is_created_once_when_responses_are_lost() {
     let stack = Stack::start();
     let proxy = stack.runtime.block_on(Proxy::start(&stack.api_url, "POST /items "));
     let terminal = Terminal::signed_in(&stack, ALICE).with("ITEMS_API_URL", &proxy.url);
@@ -79,7 +79,7 @@ fn an_item_whose_answer_is_lost_is_asked_for_again_and_made_once() {
 }
 
 #[test]
-fn a_change_whose_answer_is_lost_is_not_made_again_but_told() {
+fn change_with_a_lost_response_is_reported_and_not_repeated() {
     let stack = Stack::start();
     let proxy = stack.runtime.block_on(Proxy::start(&stack.api_url, "DELETE /items/"));
     let terminal = Terminal::signed_in(&stack, ALICE).with("ITEMS_API_URL", &proxy.url);

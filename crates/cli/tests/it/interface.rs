@@ -1,4 +1,4 @@
-//! The program itself: configuration, completions, help, colours, pipes.
+//! The program itself: configuration, completions, help, colors, pipes.
 
 use crate::{
     stack::{ALICE, Stack},
@@ -6,7 +6,7 @@ use crate::{
 };
 
 #[test]
-fn wrong_usage_is_exit_code_2() {
+fn wrong_usage_exits_with_code_2() {
     let stack = Stack::start();
     let terminal = Terminal::new(&stack);
     for arguments in [
@@ -24,7 +24,7 @@ fn wrong_usage_is_exit_code_2() {
 }
 
 #[test]
-fn profiles_come_from_the_configuration_file() {
+fn settings_are_read_from_flags_then_variables_then_the_file() {
     let stack = Stack::start();
     let terminal = Terminal::new(&stack);
     terminal.write(
@@ -75,14 +75,14 @@ fn invalid_settings_are_rejected() {
 }
 
 #[test]
-fn completions_exist_for_each_shell() {
+fn completion_scripts_are_valid() {
     let stack = Stack::start();
     let terminal = Terminal::new(&stack);
     for (shell, mark) in [("bash", "_items()"), ("zsh", "#compdef items"), ("fish", "complete -c items")] {
         let script = terminal.ok(["completions", shell]);
         assert!(script.contains(mark) && script.contains("whoami"), "{shell}");
         let file = terminal.write(&format!("completion.{shell}"), &script);
-        // Where the shell is there, it must understand the script.
+        // If the shell is installed, it checks the script.
         if let Ok(check) = std::process::Command::new(shell).arg("-n").arg(file).output() {
             assert!(check.status.success(), "{shell}: {check:?}");
         }
@@ -90,7 +90,7 @@ fn completions_exist_for_each_shell() {
 }
 
 #[test]
-fn the_readme_lists_every_command() {
+fn readme_lists_every_command() {
     let stack = Stack::start();
     let terminal = Terminal::new(&stack);
     let readme = include_str!("../../README.md");
@@ -106,7 +106,7 @@ fn the_readme_lists_every_command() {
 
 #[cfg(unix)]
 #[test]
-fn a_reader_that_has_enough_is_no_failure() {
+fn closed_output_is_not_an_error() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     terminal.add("x");
@@ -116,7 +116,7 @@ fn a_reader_that_has_enough_is_no_failure() {
     assert_eq!((run.status.code(), run.stderr.as_slice()), (Some(0), &b""[..]));
 }
 
-/// `script` gives the program a terminal.
+/// Runs the program in a terminal that `script` provides.
 #[cfg(target_os = "linux")]
 fn on_a_terminal(terminal: &Terminal<'_>, arguments: &str) -> String {
     let items = terminal.command([] as [&str; 0]);
@@ -137,7 +137,7 @@ fn on_a_terminal(terminal: &Terminal<'_>, arguments: &str) -> String {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_terminal_gets_a_table_with_colours_unless_it_wants_none() {
+fn terminal_shows_a_table_with_colors_unless_no_color_is_set() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let id = terminal.add("Buy milk");

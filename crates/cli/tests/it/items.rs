@@ -8,7 +8,7 @@ use crate::{
 };
 
 #[test]
-fn an_item_is_added_shown_and_removed() {
+fn item_is_added_shown_and_removed() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let id = terminal.ok(["add", "Buy", "milk", "-d", "Two litres."]).trim().to_owned();
@@ -27,7 +27,7 @@ fn an_item_is_added_shown_and_removed() {
 }
 
 #[test]
-fn a_description_can_come_through_a_pipe() {
+fn description_is_read_from_standard_input() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let run = terminal.run_with_input(["add", "Poem", "-d", "-", "--json"], "two\nlines\n");
@@ -36,7 +36,7 @@ fn a_description_can_come_through_a_pipe() {
 }
 
 #[test]
-fn a_list_pages_by_itself() {
+fn list_fetches_as_many_pages_as_it_needs() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, BOB);
     assert_eq!(terminal.ok(["list"]), "");
@@ -65,7 +65,7 @@ fn a_list_pages_by_itself() {
 }
 
 #[test]
-fn mistakes_are_told_with_their_place() {
+fn invalid_title_is_reported_with_its_field() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     terminal.run(["add", &"x".repeat(201)]).assert_failure(4, "title must have 1 to 200 characters, not 201");
@@ -79,7 +79,7 @@ fn mistakes_are_told_with_their_place() {
 }
 
 #[test]
-fn another_persons_item_is_not_there() {
+fn item_of_another_user_is_not_found() {
     let stack = Stack::start();
     let (alice, bob) = (Terminal::signed_in(&stack, ALICE), Terminal::signed_in(&stack, BOB));
     let id = alice.add("hers");
@@ -89,7 +89,7 @@ fn another_persons_item_is_not_there() {
 }
 
 #[test]
-fn an_item_is_removed_only_at_the_version_that_was_named() {
+fn item_is_removed_only_at_the_given_version() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let id = terminal.add("one");
@@ -99,7 +99,7 @@ fn an_item_is_removed_only_at_the_version_that_was_named() {
 }
 
 #[test]
-fn removing_several_stops_at_the_first_that_fails_and_tells_what_is_gone() {
+fn removal_stops_at_the_first_failure_and_reports_what_was_removed() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let (one, other) = (terminal.add("one"), terminal.add("other"));
@@ -111,7 +111,7 @@ fn removing_several_stops_at_the_first_that_fails_and_tells_what_is_gone() {
 }
 
 #[test]
-fn what_others_wrote_cannot_drive_the_terminal() {
+fn text_from_the_api_cannot_control_the_terminal() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let id = terminal.add("right\u{202e}left");
@@ -121,7 +121,7 @@ fn what_others_wrote_cannot_drive_the_terminal() {
 }
 
 #[test]
-fn a_profile_is_set_changed_and_removed() {
+fn profile_is_set_changed_and_removed() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     assert!(terminal.ok(["profile"]).contains("You have no profile."));

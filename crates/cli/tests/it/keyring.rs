@@ -7,7 +7,7 @@ use crate::{
     terminal::{Browser, Terminal},
 };
 
-/// A session bus with an unlocked keyring. Both end with it.
+/// A session bus with an unlocked keyring. Both stop when it is dropped.
 struct Keyring {
     bus: Child,
     daemon: Child,
@@ -44,7 +44,7 @@ impl Keyring {
         keyring
     }
 
-    /// Asks for the name's owner, which does not have the bus start another daemon, whose keyring would be locked.
+    /// Waits until the daemon owns its name. Calling the daemon instead would start another one, whose keyring is locked.
     fn wait(&self) {
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
         let call = ["--session", "--print-reply", "--dest=org.freedesktop.DBus", "/org/freedesktop/DBus"];

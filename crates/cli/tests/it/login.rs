@@ -8,7 +8,7 @@ use crate::{
 };
 
 #[test]
-fn one_signs_in_on_the_hosted_page_and_is_told_so_in_both_places() {
+fn login_in_the_hosted_ui_is_confirmed_in_browser_and_terminal() {
     let stack = Stack::start();
     let terminal = Terminal::new(&stack);
     let login = terminal.begin_login([] as [&str; 0]);
@@ -31,7 +31,7 @@ fn one_signs_in_on_the_hosted_page_and_is_told_so_in_both_places() {
 }
 
 #[test]
-fn the_answer_in_json_says_who_and_where() {
+fn login_in_json_reports_the_user_and_the_token_store() {
     let stack = Stack::start();
     let terminal = Terminal::new(&stack);
     let login = terminal.begin_login(["--json"]);
@@ -42,7 +42,7 @@ fn the_answer_in_json_says_who_and_where() {
 }
 
 #[test]
-fn a_forged_callback_changes_nothing_and_ends_nothing() {
+fn forged_callback_is_rejected_and_the_login_continues() {
     let stack = Stack::start();
     let terminal = Terminal::new(&stack);
     let login = terminal.begin_login([] as [&str; 0]);
@@ -61,7 +61,7 @@ fn a_forged_callback_changes_nothing_and_ends_nothing() {
 }
 
 #[test]
-fn a_wrong_code_is_refused_by_the_pool_and_said_in_both_places() {
+fn wrong_code_fails_the_login_in_browser_and_terminal() {
     let stack = Stack::start();
     let terminal = Terminal::new(&stack);
     let login = terminal.begin_login([] as [&str; 0]);
@@ -73,7 +73,7 @@ fn a_wrong_code_is_refused_by_the_pool_and_said_in_both_places() {
 }
 
 #[test]
-fn a_refusal_by_the_pool_is_told() {
+fn rejected_authorization_request_is_reported() {
     let stack = Stack::start();
     let terminal = Terminal::new(&stack).with("ITEMS_SCOPES", "openid items/everything");
     let login = terminal.begin_login([] as [&str; 0]);
@@ -83,12 +83,12 @@ fn a_refusal_by_the_pool_is_told() {
 }
 
 #[test]
-fn an_id_token_with_another_nonce_is_not_believed() {
+fn id_token_with_another_nonce_is_rejected() {
     let stack = Stack::start();
     let terminal = Terminal::new(&stack);
     let login = terminal.begin_login([] as [&str; 0]);
     let nonce = login.parameter("nonce");
-    // As if the code of another sign-in had been slipped in: everything is right but the nonce.
+    // An attacker has replaced the code by that of another sign-in: everything is right except for the nonce.
     let url = login.url.replace(&nonce, "another-nonce");
     let page = Browser::new(&stack).sign_in(&url, ALICE);
     assert!(page.contains("You are not signed in"), "{page}");
@@ -97,7 +97,7 @@ fn an_id_token_with_another_nonce_is_not_believed() {
 }
 
 #[test]
-fn an_id_token_of_another_issuer_is_not_believed() {
+fn id_token_of_another_issuer_is_rejected() {
     let stack = Stack::start();
     let terminal = Terminal::new(&stack).with("ITEMS_ISSUER", &format!("{}/us-east-1_Other", stack.pool_url));
     let run = terminal.login(ALICE);
@@ -107,7 +107,7 @@ fn an_id_token_of_another_issuer_is_not_believed() {
 }
 
 #[test]
-fn a_clock_that_is_behind_is_noticed() {
+fn clock_that_is_behind_is_reported() {
     let stack = Stack::start();
     stack.clock.advance(std::time::Duration::from_secs(180 * 60));
     let terminal = Terminal::new(&stack);
@@ -117,7 +117,7 @@ fn a_clock_that_is_behind_is_noticed() {
 }
 
 #[test]
-fn scopes_come_from_the_api_unless_the_profile_sets_them() {
+fn scopes_are_read_from_the_api_unless_the_profile_sets_them() {
     let stack = Stack::start();
     let login = Terminal::new(&stack).begin_login([] as [&str; 0]);
     assert_eq!(login.parameter("scope"), "openid email profile items/read items/write");
@@ -126,7 +126,7 @@ fn scopes_come_from_the_api_unless_the_profile_sets_them() {
 }
 
 #[test]
-fn the_redirect_uri_can_be_one_with_a_fixed_port() {
+fn redirect_uri_can_have_a_fixed_port() {
     let stack = Stack::start();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let uri = format!("http://localhost:{port}/callback");
@@ -142,7 +142,7 @@ fn the_redirect_uri_can_be_one_with_a_fixed_port() {
 }
 
 #[test]
-fn a_new_sign_in_replaces_the_old_one_and_revokes_it() {
+fn new_sign_in_replaces_and_revokes_the_old_one() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     let first = terminal.session()["refresh_token"].clone();
@@ -153,7 +153,7 @@ fn a_new_sign_in_replaces_the_old_one_and_revokes_it() {
 }
 
 #[test]
-fn the_browser_can_be_made_to_ask_again() {
+fn reauthenticate_asks_for_the_password_again() {
     let stack = Stack::start();
     let terminal = Terminal::new(&stack);
     let login = terminal.begin_login(["--reauthenticate"]);
@@ -171,7 +171,7 @@ fn the_browser_can_be_made_to_ask_again() {
 }
 
 #[test]
-fn a_pool_that_is_down_is_said_to_be() {
+fn unreachable_pool_is_reported() {
     let stack = Stack::start();
     let terminal = Terminal::new(&stack).with("ITEMS_DOMAIN", "http://localhost:1");
     let login = terminal.begin_login([] as [&str; 0]);

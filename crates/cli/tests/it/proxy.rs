@@ -1,4 +1,4 @@
-//! A network that breaks.
+//! A proxy that breaks connections.
 
 use std::{
     collections::VecDeque,
@@ -14,8 +14,7 @@ use tokio::{
     net::{TcpListener, TcpStream, tcp::OwnedReadHalf, tcp::OwnedWriteHalf},
 };
 
-/// Passes TCP connections on, and cuts those that it is told to: only those whose request
-/// has a mark, so that others stay whole.
+/// Passes TCP connections on, and cuts those whose request contains a mark.
 pub(crate) struct Proxy {
     pub(crate) url: String,
     cuts: Arc<Mutex<VecDeque<Cut>>>,
@@ -48,12 +47,12 @@ impl Proxy {
         proxy
     }
 
-    /// Makes the next cuts, in this order, each as soon as a connection has moved so much.
+    /// Makes these cuts in this order, each as soon as a connection has passed as many bytes.
     pub(crate) fn cut(&self, cuts: impl IntoIterator<Item = Cut>) {
         self.cuts.lock().unwrap().extend(cuts);
     }
 
-    /// How many cuts were made.
+    /// Returns how many cuts were made.
     pub(crate) fn cuts_made(&self) -> usize {
         self.done.load(Ordering::SeqCst)
     }
@@ -76,7 +75,7 @@ async fn connect(
     let download = pass(from_server, to_client, |bytes| {
         is_due(&cuts, &done, |cut| matches!(cut, Cut::Download(n) if bytes >= n))
     });
-    // Whichever is cut takes the other with it: dropping both halves closes the sockets.
+    // When one direction ends, dropping both halves closes the sockets.
     tokio::select! { () = upload => (), () = download => () }
 }
 
@@ -86,7 +85,7 @@ async fn has_mark(client: &TcpStream, mark: &str) -> bool {
     String::from_utf8_lossy(&head[..length]).contains(mark)
 }
 
-/// Whether the next cut is to be made now; if so it is taken off the list, and counted before the client can notice it.
+/// Whether to make the next cut now. If so, it is removed from the list, and counted before the client can notice it.
 fn is_due(cuts: &Mutex<VecDeque<Cut>>, done: &AtomicUsize, matches: impl Fn(Cut) -> bool) -> bool {
     let mut cuts = cuts.lock().unwrap();
     let due = cuts.front().is_some_and(|cut| matches(*cut));
@@ -97,7 +96,7 @@ fn is_due(cuts: &Mutex<VecDeque<Cut>>, done: &AtomicUsize, matches: impl Fn(Cut)
     due
 }
 
-/// Ends at the end of the stream, at an error, or by a cut.
+/// Copies bytes until the end of the stream, an error, or a cut.
 async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, is_due: impl Fn(usize) -> bool) {
     let mut buffer = vec![0; 64 * 1024];
     let mut passed = 0;

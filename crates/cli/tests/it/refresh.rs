@@ -1,4 +1,4 @@
-//! Refresh tokens: one refresh at a time, nothing lost in a crash, a clear end.
+//! Refreshing tokens: one process at a time, crashes, and the end of a sign-in.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -9,7 +9,7 @@ use crate::{
     terminal::{Run, Terminal},
 };
 
-/// A grace period so short that what is issued after it is not yet from the future for the verifiers, which tolerate 10 s.
+/// Shorter than the 10 s by which verifiers let clocks differ, so that they accept tokens that are issued after it.
 const GRACE: RefreshTokenRotation = RefreshTokenRotation { retry_grace_period_seconds: 2 };
 
 const PAST_GRACE: Duration = Duration::from_secs(5);
@@ -51,7 +51,7 @@ fn fifty_processes_make_one_refresh_and_all_succeed() {
     let terminal = Terminal::signed_in(&stack, ALICE);
     terminal.expire_access_token();
     let before = stack.faults.token_requests();
-    // So slow that all of them are there before the first is done.
+    // So slow that all processes have started before the first has finished.
     stack.faults.inject([Fault::Slow(Duration::from_secs(2))]);
     let processes: Vec<_> = (0..50).map(|_| terminal.command(["token"]).spawn().unwrap()).collect();
     let runs = processes.into_iter().map(|process| Run::of(process.wait_with_output().unwrap()));
@@ -64,7 +64,7 @@ fn fifty_processes_make_one_refresh_and_all_succeed() {
         .collect();
     assert_eq!(tokens.len(), 1);
     assert_eq!(stack.faults.token_requests() - before, 1);
-    // The sign-in is as good as before.
+    // The sign-in still works.
     terminal.expire_access_token();
     terminal.ok(["token"]);
 }
@@ -83,7 +83,7 @@ fn rejected_access_token_is_refreshed_once() {
 fn api_that_rejects_every_token_is_called_twice() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
-    // From a day on, the pool's tokens are from the future for the API.
+    // A day later, the API rejects the pool's tokens as not yet valid.
     stack.clock.advance(Duration::from_secs(24 * 60 * 60));
     terminal.expire_access_token();
     let run = terminal.run(["list"]);
@@ -127,7 +127,7 @@ fn killed_refresh_is_complete_or_ended_after_the_grace_period() {
         if is_stored {
             run.assert_code(0);
         } else {
-            // The new refresh token died with the process, and the old one is taken for stolen.
+            // The new refresh token is lost, and reuse of the old one ends the sign-in.
             run.assert_failure(3, "the sign-in has ended. Run `items login`");
             assert!(!terminal.session_file().exists());
             terminal.login(ALICE).assert_code(0);
@@ -141,7 +141,7 @@ fn refresh_is_repeated_at_once_after_a_lost_response() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE);
     terminal.expire_access_token();
-    stack.faults.inject([Fault::LostAnswer]);
+    stack.faults.inject([Fault::LostResponse]);
     terminal.ok(["token"]);
     assert_eq!(stack.faults.token_requests(), 3);
     terminal.expire_access_token();
@@ -219,8 +219,8 @@ fn files_are_readable_for_their_owner_only() {
     terminal.ok(["token"]);
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&folder), 0o700);
-    let files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
-    let modes: Vec<_> = files.map(|file| (file.file_name().unwrap().to_owned(), mode(&file))).collect();
-    let expected = ["local.json", "local.lock"].map(|name| (name.into(), 0o600));
-    assert_eq!(BTreeSet::from_iter(modes), expected.into());
+    assert_eq!(mode(&terminal.session_file()), 0o600);
+    let files = std::fs::read_dir(&folder).unwrap();
+    let names: BTreeSet<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(names, ["local.json", "local.lock"].map(str::to_owned).into());
 }

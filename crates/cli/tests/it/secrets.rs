@@ -1,4 +1,4 @@
-//! No token is ever shown, but by `items token`.
+//! Only `items token` prints a token.
 
 use std::cell::RefCell;
 
@@ -8,14 +8,14 @@ use crate::{
 };
 
 #[test]
-fn no_output_has_a_token_in_it() {
+fn no_output_contains_a_token() {
     let stack = Stack::start();
     let terminal = Terminal::signed_in(&stack, ALICE).with("RUST_LOG", "trace");
     let mut secrets = tokens(&terminal);
     let file = terminal.write("a.txt", "content");
     let id = terminal.add("x");
-    let said = RefCell::new(String::new());
-    let run = |arguments: &[&str]| note(&said, &terminal.run(arguments.iter().chain(&["--verbose"])));
+    let output = RefCell::new(String::new());
+    let run = |arguments: &[&str]| note(&output, &terminal.run(arguments.iter().chain(&["--verbose"])));
     run(&["list", "--json"]);
     run(&["attach", &id, file.to_str().unwrap()]);
     run(&["download", &id, "--output", "b.txt"]);
@@ -29,28 +29,31 @@ fn no_output_has_a_token_in_it() {
     run(&["list"]);
     let login = terminal.begin_login(["--verbose"]);
     Browser::new(&stack).sign_in(&login.url, ALICE);
-    note(&said, &login.finish());
+    note(&output, &login.finish());
     secrets.extend(tokens(&terminal));
     run(&["logout"]);
-    let said = said.into_inner();
-    assert!(said.contains("PUT http://localhost") && said.contains("/attachments/"), "{said}");
-    assert!(said.contains("POST http://localhost") && said.contains("/oauth2/token: 200 OK in"), "{said}");
+    let output = output.into_inner();
+    assert!(output.contains("PUT http://localhost") && output.contains("/attachments/"), "{output}");
+    assert!(
+        output.contains("POST http://localhost") && output.contains("/oauth2/token: 200 OK in"),
+        "{output}"
+    );
     for secret in secrets {
-        assert!(!said.contains(&secret), "{secret} is in {said}");
+        assert!(!output.contains(&secret), "{secret} is in {output}");
     }
     assert!(
-        !said.contains("a-wrong-refresh-token")
-            && !said.contains("X-Amz-Signature")
-            && !said.contains("limit="),
-        "{said}"
+        !output.contains("a-wrong-refresh-token")
+            && !output.contains("X-Amz-Signature")
+            && !output.contains("limit="),
+        "{output}"
     );
 }
 
-fn note(said: &RefCell<String>, run: &Run) {
-    said.borrow_mut().push_str(&format!("{}{}", run.stdout, run.stderr));
+fn note(output: &RefCell<String>, run: &Run) {
+    output.borrow_mut().push_str(&format!("{}{}", run.stdout, run.stderr));
 }
 
-/// All tokens of the session; of JWTs the signature, which is a secret by itself.
+/// Returns all tokens of the session; of a JWT only the signature, which is secret by itself.
 fn tokens(terminal: &Terminal<'_>) -> Vec<String> {
     let session = terminal.session();
     ["access_token", "refresh_token", "id_token"]

@@ -1,4 +1,4 @@
-//! The local stack in this process, with a user pool whose answers a test can disturb.
+//! The local stack in this process, with a user pool whose responses a test can disturb.
 
 use std::{
     net::SocketAddr,
@@ -37,7 +37,7 @@ pub(crate) struct Stack {
     /// The pool's time, which can be moved.
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
-    /// Between everybody and S3.
+    /// Passes the connections to S3 on.
     pub(crate) s3_proxy: Proxy,
     api: Option<JoinHandle<()>>,
     api_address: SocketAddr,
@@ -48,7 +48,7 @@ pub(crate) struct Stack {
     pub(crate) runtime: Runtime,
 }
 
-/// What goes wrong at the user pool's endpoints, and what was asked of them.
+/// Faults to inject at the user pool's endpoints, and counts of the requests to them.
 #[derive(Clone, Default)]
 pub(crate) struct Faults(Arc<Shared>);
 
@@ -59,14 +59,14 @@ struct Shared {
     next: Mutex<Vec<Fault>>,
 }
 
-/// Something that happens to one request of the token or revocation endpoint.
+/// A fault of one request to the token or revocation endpoint.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
-    /// The request is carried out, but its answer is cut off.
-    LostAnswer,
-    /// 503 without being carried out.
+    /// The request is processed, but the connection breaks before its response.
+    LostResponse,
+    /// The response is 503, and the request is not processed.
     Unavailable,
-    /// The answer is held back.
+    /// The response is delayed.
     Slow(Duration),
 }
 
@@ -75,7 +75,7 @@ impl Stack {
         Self::with(|_| ())
     }
 
-    /// A stack whose user pool is configured otherwise than the demo's.
+    /// Starts a stack with a changed configuration of the demo's user pool.
     pub(crate) fn with(change: impl FnOnce(&mut PoolConfig)) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -104,20 +104,20 @@ impl Stack {
         stack
     }
 
-    /// Takes the API away: its port is closed.
+    /// Stops the API and closes its port.
     pub(crate) fn stop_api(&mut self) {
         let api = self.api.take().unwrap();
         api.abort();
         let _ = self.runtime.block_on(api);
     }
 
-    /// Brings the API back on the same port.
+    /// Starts the API again on the same port.
     pub(crate) fn restart_api(&mut self) {
         let listener = self.runtime.block_on(TcpListener::bind(self.api_address)).unwrap();
         self.serve_api(listener);
     }
 
-    /// Changes a byte of each attachment behind S3's back.
+    /// Changes a byte of each attachment in S3's folder.
     pub(crate) fn corrupt_attachments(&self) {
         let mut folders = vec![self.s3_folder.path().join("s3/attachments")];
         let mut corrupted = 0;
@@ -149,12 +149,12 @@ impl Stack {
 }
 
 impl Faults {
-    /// What happens to the next requests, one after the other.
+    /// Injects a fault into each of the next requests.
     pub(crate) fn inject(&self, faults: impl IntoIterator<Item = Fault>) {
         self.0.next.lock().unwrap().extend(faults);
     }
 
-    /// How many requests the token endpoint has had.
+    /// Returns the number of requests to the token endpoint.
     pub(crate) fn token_requests(&self) -> usize {
         self.0.token_requests.load(Ordering::SeqCst)
     }
@@ -260,7 +260,7 @@ async fn disturb(State(faults): State<Faults>, request: Request, next: Next) -> 
             tokio::time::sleep(time).await;
             response
         }
-        Some(Fault::LostAnswer) => {
+        Some(Fault::LostResponse) => {
             next.run(request).await;
             let cut = futures_util::stream::iter([Err::<Vec<u8>, _>(std::io::Error::other("cut"))]);
             Body::from_stream(cut).into_response()

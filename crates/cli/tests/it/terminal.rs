@@ -1,4 +1,4 @@
-//! The person at the terminal: runs the program in a home of its own, and visits pages with an HTTP client.
+//! Runs the program in a home folder of its own, and opens its pages with an HTTP client.
 
 use std::{
     collections::BTreeMap,
@@ -12,14 +12,14 @@ use serde_json::Value;
 
 use crate::stack::Stack;
 
-/// A home folder and an environment in which nothing else is.
+/// A home folder and an environment for the program, independent of the developer's.
 pub(crate) struct Terminal<'a> {
     pub(crate) stack: &'a Stack,
     pub(crate) home: tempfile::TempDir,
     environment: BTreeMap<String, String>,
 }
 
-/// What a run of the program left.
+/// The result of a run of the program.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Run {
@@ -32,7 +32,7 @@ pub(crate) struct Run {
 pub(crate) struct PendingLogin {
     process: Child,
     stderr: BufReader<std::process::ChildStderr>,
-    said: String,
+    stderr_text: String,
     pub(crate) url: String,
 }
 
@@ -46,7 +46,7 @@ impl<'a> Terminal<'a> {
             ("ITEMS_ISSUER", issuer),
             ("HOME", home.path().to_str().unwrap()),
             ("PATH", &std::env::var("PATH").unwrap()),
-            // No keyring, whatever there may be on this machine.
+            // Without a keyring, even if this machine has one.
             ("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere"),
         ];
         let environment = set.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
@@ -59,7 +59,7 @@ impl<'a> Terminal<'a> {
         terminal
     }
 
-    /// A terminal of a program that signs in by itself.
+    /// A terminal for the machine client.
     pub(crate) fn machine(stack: &'a Stack) -> Self {
         Self::new(stack)
             .with("ITEMS_PROFILE", "local-machine")
@@ -83,7 +83,7 @@ impl<'a> Terminal<'a> {
         Run::of(self.command(arguments).output().unwrap())
     }
 
-    /// Runs a command that succeeds, and gives its standard output.
+    /// Runs a command that succeeds, and returns its standard output.
     #[track_caller]
     pub(crate) fn ok<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> String {
         let run = self.run(arguments);
@@ -91,7 +91,7 @@ impl<'a> Terminal<'a> {
         run.stdout
     }
 
-    /// The JSON that a successful command prints.
+    /// Runs a command that succeeds, and returns the JSON that it prints.
     #[track_caller]
     pub(crate) fn json<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Value {
         let mut command = self.command(arguments);
@@ -120,16 +120,16 @@ impl<'a> Terminal<'a> {
     pub(crate) fn begin_login<S: AsRef<OsStr>>(&self, options: impl IntoIterator<Item = S>) -> PendingLogin {
         let mut process = self.command(["login", "--no-browser"]).args(options).spawn().unwrap();
         let mut stderr = BufReader::new(process.stderr.take().unwrap());
-        let mut said = String::new();
+        let mut stderr_text = String::new();
         let url = loop {
             let mut line = String::new();
-            assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "the program ended: {said}");
-            said.push_str(&line);
+            assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "the program ended: {stderr_text}");
+            stderr_text.push_str(&line);
             if line.contains("/oauth2/authorize?") {
                 break line.trim().to_owned();
             }
         };
-        PendingLogin { process, stderr, said, url }
+        PendingLogin { process, stderr, stderr_text, url }
     }
 
     pub(crate) fn login(&self, user: (&str, &str)) -> Run {
@@ -148,13 +148,13 @@ impl<'a> Terminal<'a> {
         self.state_folder().join("sessions/local.json")
     }
 
-    /// The stored session, which lies open where there is no keyring.
+    /// Returns the session that is stored in the file.
     pub(crate) fn session(&self) -> Value {
         serde_json::from_slice::<Value>(&std::fs::read(self.session_file()).unwrap()).unwrap()["session"]
             .clone()
     }
 
-    /// Has the access token expire, as far as the program knows.
+    /// Makes the program believe that the access token has expired.
     pub(crate) fn expire_access_token(&self) {
         self.change_session(|session| session["expires_at"] = 1.into());
     }
@@ -190,7 +190,7 @@ impl Run {
         self
     }
 
-    /// It failed with one sentence that says what to do.
+    /// Asserts that it failed with this exit code and an error that contains these words.
     #[track_caller]
     pub(crate) fn assert_failure(&self, code: i32, words: &str) {
         self.assert_code(code);
@@ -203,12 +203,12 @@ impl Run {
 impl PendingLogin {
     pub(crate) fn finish(mut self) -> Run {
         let mut stdout = String::new();
-        self.stderr.read_to_string(&mut self.said).unwrap();
+        self.stderr.read_to_string(&mut self.stderr_text).unwrap();
         self.process.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-        Run { status: self.process.wait().unwrap(), stdout, stderr: self.said.clone() }
+        Run { status: self.process.wait().unwrap(), stdout, stderr: self.stderr_text.clone() }
     }
 
-    /// A parameter of the URL that the browser is sent to.
+    /// Returns a parameter of the URL that the browser opens.
     pub(crate) fn parameter(&self, name: &str) -> String {
         let url = url::Url::parse(&self.url).unwrap();
         url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap()
@@ -222,7 +222,7 @@ impl Drop for PendingLogin {
     }
 }
 
-/// A browser without a screen: it keeps cookies, follows redirects and fills in forms.
+/// An HTTP client with cookies that follows redirects and fills in forms.
 pub(crate) struct Browser<'a> {
     stack: &'a Stack,
     http: reqwest::Client,
@@ -233,12 +233,12 @@ impl<'a> Browser<'a> {
         Self { stack, http: reqwest::Client::builder().cookie_store(true).no_proxy().build().unwrap() }
     }
 
-    /// The page behind a URL and its redirects.
+    /// Follows the redirects and returns the page.
     pub(crate) fn get(&self, url: &str) -> String {
         self.stack.runtime.block_on(async { self.http.get(url).send().await.unwrap().text().await.unwrap() })
     }
 
-    /// Goes through the hosted UI, and gives the last page.
+    /// Signs in in the hosted UI and returns the last page.
     pub(crate) fn sign_in(&self, url: &str, (username, password): (&str, &str)) -> String {
         let page = self.get(url);
         let form = page.split_once("<form").expect("a form").1.split_once("</form>").unwrap().0;
@@ -264,7 +264,7 @@ fn attribute(html: &str, name: &str) -> Option<String> {
     Some(value.replace("&#38;", "&").replace("&amp;", "&"))
 }
 
-/// A script that stands in for an editor.
+/// Creates a script for use as an editor.
 #[cfg(unix)]
 pub(crate) fn script(path: &Path, body: &str) {
     use std::os::unix::fs::PermissionsExt as _;
