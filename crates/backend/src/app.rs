@@ -9,6 +9,7 @@ use tracing::warn;
 
 use crate::{
     Config,
+    auth::checked_scopes,
     domain::{Attachments, Items, Profiles, Revocations},
     metrics::Metrics,
     rate_limit::RateLimiter,
@@ -23,6 +24,7 @@ pub struct App(Arc<Shared>);
 struct Shared {
     config: Config,
     resource_server: ResourceServer,
+    mcp_server: Option<ResourceServer>,
     store: Store,
     items: Items,
     attachments: Attachments,
@@ -69,17 +71,21 @@ impl App {
         let rate_limiter = RateLimiter::new(config.limits.requests_per_minute);
         let revocations = Revocations::new(store.clone(), config.cognito.user_pool.id());
         let revoked = revocations.clone();
-        let verifier = verifier.resources([config.resource()]).deny_if(move |token| revoked.contains(token));
+        let resources =
+            std::iter::once(config.resource().to_owned()).chain(config.mcp.then(|| config.mcp_resource()));
+        let verifier = verifier.resources(resources).deny_if(move |token| revoked.contains(token));
         let verifier = verifier.build()?;
         let tasks = TaskTracker::new();
         let readiness = Readiness::new(verifier.clone(), store.clone());
-        let resource_server = resource_server(&config, verifier)?;
+        let resource_server = resource_server(&config, verifier.clone())?;
+        let mcp_server = config.mcp.then(|| mcp_server(&config, verifier)).transpose()?;
         let items = Items::new(store.clone(), bucket.clone(), tasks.clone());
         let attachments = Attachments::new(store.clone(), bucket, config.attachments.clone());
         let profiles = Profiles::new(store.clone());
         Ok(Self(Arc::new(Shared {
             config,
             resource_server,
+            mcp_server,
             store,
             items,
             attachments,
@@ -100,6 +106,11 @@ impl App {
     /// Authenticates and authorizes callers.
     pub fn resource_server(&self) -> &ResourceServer {
         &self.0.resource_server
+    }
+
+    /// Authenticates and authorizes callers of the MCP endpoint, if there is one.
+    pub(crate) fn mcp_server(&self) -> Option<&ResourceServer> {
+        self.0.mcp_server.as_ref()
     }
 
     /// The verifier of access tokens.
@@ -208,6 +219,15 @@ impl FromRef<App> for Readiness {
 }
 
 fn resource_server(config: &Config, verifier: Verifier) -> Result<ResourceServer, BuildError> {
-    let builder = ResourceServer::builder(verifier).resource_metadata(config.resource_metadata_url());
+    let builder = ResourceServer::builder(verifier).resource(config.resource());
+    let builder = builder.resource_metadata(config.resource_metadata_url());
+    if config.cognito.require_scopes { builder.build() } else { builder.without_scope_checks().build() }
+}
+
+/// The MCP endpoint is a resource of its own: a token that is bound to it opens none of the other routes.
+fn mcp_server(config: &Config, verifier: Verifier) -> Result<ResourceServer, BuildError> {
+    let builder = ResourceServer::builder(verifier).resource(config.mcp_resource());
+    let builder = builder.resource_metadata(config.mcp_metadata_url());
+    let builder = builder.challenge_scopes(checked_scopes(config).map(|(scope, _)| scope));
     if config.cognito.require_scopes { builder.build() } else { builder.without_scope_checks().build() }
 }

@@ -6,7 +6,9 @@
 use std::{error::Error, marker::PhantomData, ops::Deref};
 
 use axum::extract::FromRequestParts;
-use cognito_auth::{AccessToken, Alternative, AuthRejection, KeySetError, Policy, Scope, group, scope};
+use cognito_auth::{
+    AccessToken, Alternative, AuthRejection, KeySetError, Policy, ResourceServer, Scope, group, scope,
+};
 pub use cognito_auth::{Authenticated, InGroup};
 use http::request::Parts;
 
@@ -73,12 +75,7 @@ impl<P: Policy> FromRequestParts<App> for Caller<P> {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         // The rate limit comes before the policy, so that rejected requests count, too.
         let Admitted { token, owner } = admit(parts, app).await?;
-        let authorized = app.resource_server().authorize::<P>(&token);
-        authorized.map_err(|rejection| {
-            let missing = rejection.unmet().iter().map(describe).collect::<Vec<_>>().join(", or ");
-            let detail = format!("{} Missing: {missing}.", rejection.detail());
-            Problem::from(rejection).detail(detail)
-        })?;
+        authorize::<P>(app.resource_server(), &token)?;
         Ok(Self { token, owner, policy: PhantomData })
     }
 }
@@ -97,17 +94,37 @@ async fn admit(parts: &mut Parts, app: &App) -> Result<Admitted, Problem> {
     }
     let token = app.resource_server().authenticate_request(parts).await?;
     let owner = Owner::of(&token);
-    let permit = app.rate_limiter().check(&owner, cost(&parts.method, parts.uri.query()));
-    if let Some(context) = parts.extensions.get::<RequestContext>() {
+    let context = parts.extensions.get::<RequestContext>();
+    if let Some(context) = context {
         context.set_caller(&token);
-        if let Some(limit) = permit.limit() {
-            context.set_rate_limit(limit);
-        }
     }
-    permit.into_result()?;
+    charge(app, &owner, cost(&parts.method, parts.uri.query()), context)?;
     let admitted = Admitted { token, owner };
     parts.extensions.insert(admitted.clone());
     Ok(admitted)
+}
+
+/// Charges a caller's rate limit.
+pub(crate) fn charge(
+    app: &App,
+    owner: &Owner,
+    cost: u32,
+    context: Option<&RequestContext>,
+) -> Result<(), Problem> {
+    let permit = app.rate_limiter().check(owner, cost);
+    if let (Some(context), Some(limit)) = (context, permit.limit()) {
+        context.set_rate_limit(limit);
+    }
+    permit.into_result()
+}
+
+/// Checks the policy `P`. The problem says what the caller lacks.
+pub(crate) fn authorize<P: Policy>(server: &ResourceServer, token: &AccessToken) -> Result<(), Problem> {
+    server.authorize::<P>(token).map_err(|rejection| {
+        let missing = rejection.unmet().iter().map(describe).collect::<Vec<_>>().join(", or ");
+        let detail = format!("{} Missing: {missing}.", rejection.detail());
+        Problem::from(rejection).detail(detail)
+    })
 }
 
 /// Describes one way to fulfil a policy.

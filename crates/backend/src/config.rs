@@ -15,6 +15,9 @@ use url::Url;
 pub use self::limits::{Attachments, Limits};
 use self::variables::{Variables, list};
 
+/// Where the MCP endpoint is.
+pub(crate) const MCP_PATH: &str = "/mcp";
+
 /// All settings.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -38,6 +41,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// `LOG_HASH_KEY`: the key of the hash that identifies a caller in the log. Without it, each start makes a random one.
     pub log_key: Option<LogKey>,
+    /// `MCP` (default `false`): whether `/mcp` serves AI clients.
+    pub mcp: bool,
     /// Limits per caller, request, connection and address.
     pub limits: Limits,
     /// Limits of attachments.
@@ -144,6 +149,7 @@ impl Config {
                 log_filter: log_filter.unwrap_or_else(|| "info".to_owned()),
                 log_format: log_format.unwrap_or(LogFormat::Text),
                 log_key: read.log_key,
+                mcp: read.mcp,
                 limits: read.limits,
                 attachments: read.attachments,
             }),
@@ -169,6 +175,7 @@ impl Config {
             log_key: from.parsed("LOG_HASH_KEY", "a secret of at least 16 characters", |value| {
                 (value.len() >= 16).then(|| LogKey(value.to_owned()))
             }),
+            mcp: from.flag("MCP", false),
             limits: limits::limits(from),
             attachments: limits::attachments(from),
         }
@@ -184,6 +191,16 @@ impl Config {
     pub fn resource(&self) -> &str {
         self.public_url.as_str().trim_end_matches('/')
     }
+
+    /// Returns the URL of the MCP endpoint: its `resource`, and the `aud` of tokens that are bound to it.
+    pub fn mcp_resource(&self) -> String {
+        format!("{}{MCP_PATH}", self.resource())
+    }
+
+    /// Returns the URL of the metadata document that a 401 of the MCP endpoint names.
+    pub(crate) fn mcp_metadata_url(&self) -> String {
+        format!("{}{}", self.resource(), crate::routes::metadata::MCP_PATH)
+    }
 }
 
 struct OptionalParts {
@@ -191,6 +208,7 @@ struct OptionalParts {
     metrics_address: Option<SocketAddr>,
     cors_allowed_origins: Vec<HeaderValue>,
     log_key: Option<LogKey>,
+    mcp: bool,
     limits: Limits,
     attachments: Attachments,
 }

@@ -135,20 +135,29 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         return Err(Problem::invalid(vec![FieldError::new("", "must be an object")]));
     }
     let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let pointer = pointer(error.path());
-        let error = error.into_inner();
-        match error.classify() {
-            serde_json::error::Category::Data => {
-                let text = error.to_string();
-                let detail = text.split(" at line ").next().unwrap_or_default().to_owned();
-                Problem::invalid(vec![FieldError::new(pointer, detail)])
-            }
-            _ => not_json(&error),
-        }
-    })?;
+    let value = serde_path_to_error::deserialize(&mut json).map_err(rejected)?;
     json.end().map_err(|error| not_json(&error))?;
     Ok(value)
+}
+
+/// Parses an object that did not come as a body. The errors are those of a body.
+pub(crate) fn from_object<T: DeserializeOwned>(
+    object: serde_json::Map<String, serde_json::Value>,
+) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(serde_json::Value::Object(object)).map_err(rejected)
+}
+
+fn rejected(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let pointer = pointer(error.path());
+    let error = error.into_inner();
+    match error.classify() {
+        serde_json::error::Category::Data => {
+            let text = error.to_string();
+            let detail = text.split(" at line ").next().unwrap_or_default().to_owned();
+            Problem::invalid(vec![FieldError::new(pointer, detail)])
+        }
+        _ => not_json(&error),
+    }
 }
 
 fn not_json(error: &serde_json::Error) -> Problem {

@@ -17,6 +17,7 @@ use crate::{
     limit::{AddressLimit, limit_address},
     observe::{Observer, observe},
     problem::Problem,
+    routes::metadata,
 };
 
 /// Adds the layers that hold for every request: its ID, log line and metrics, the bodies of problems, security headers,
@@ -39,14 +40,20 @@ pub fn surround(app: &App, routes: Router) -> Router {
     )
 }
 
+/// Documents that a client in a browser reads before it has a token, whatever its origin.
+const PUBLIC_DOCUMENTS: [&str; 2] = [metadata::PATH, metadata::MCP_PATH];
+
 /// Lets web pages of the configured origins call, with a token in a header; the API uses no cookies.
 fn cors(config: &Config) -> Option<CorsLayer> {
-    const ALLOWED: [&str; 7] = [
+    const ALLOWED: [&str; 10] = [
         "authorization",
         "content-type",
         "idempotency-key",
         "if-match",
         "if-none-match",
+        "mcp-method",
+        "mcp-name",
+        "mcp-protocol-version",
         "traceparent",
         "x-request-id",
     ];
@@ -63,14 +70,15 @@ fn cors(config: &Config) -> Option<CorsLayer> {
     ];
     let origins = config.cors_allowed_origins.clone();
     let layer = CorsLayer::new()
-        .allow_origin(AllowOrigin::predicate(move |origin, _| {
-            origins.iter().any(|allowed| allows(allowed.as_bytes(), origin.as_bytes()))
+        .allow_origin(AllowOrigin::predicate(move |origin, request| {
+            let is_public = PUBLIC_DOCUMENTS.contains(&request.uri.path());
+            is_public || origins.iter().any(|allowed| allows(allowed.as_bytes(), origin.as_bytes()))
         }))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(ALLOWED.map(HeaderName::from_static))
         .expose_headers(EXPOSED.map(HeaderName::from_static))
         .max_age(Duration::from_secs(600));
-    (!config.cors_allowed_origins.is_empty()).then_some(layer)
+    (config.mcp || !config.cors_allowed_origins.is_empty()).then_some(layer)
 }
 
 /// Whether `allowed` is `origin`, or ends with `:*` and differs only by the port.

@@ -10,6 +10,7 @@ mod headers;
 mod layers;
 mod limit;
 pub mod logging;
+mod mcp;
 pub mod metrics;
 pub mod models;
 mod observe;

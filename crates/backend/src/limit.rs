@@ -17,6 +17,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use cognito_auth::ResourceServer;
 use http::{HeaderValue, StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -74,27 +75,33 @@ impl RequestLimits {
 
 /// Reads the body and runs the request, within the limits.
 pub(crate) async fn limit_request(
-    State((app, limits)): State<(App, RequestLimits)>,
+    State((app, server, limits)): State<(App, ResourceServer, RequestLimits)>,
     request: Request,
     next: Next,
 ) -> Response {
     if request.extensions().get::<Overflow>().is_some() {
         return closing(Problem::unavailable("The server has as many connections as it can hold.", 1));
     }
-    match run(&app, &limits.0, request, next).await {
+    match run(&app, &server, &limits.0, request, next).await {
         Ok(response) => response,
         Err(problem) if problem.status() == StatusCode::REQUEST_TIMEOUT => closing(problem),
         Err(problem) => problem.into_response(),
     }
 }
 
-async fn run(app: &App, limits: &Shared, request: Request, next: Next) -> Result<Response, Problem> {
+async fn run(
+    app: &App,
+    server: &ResourceServer,
+    limits: &Shared,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     let deadline = Instant::now() + limits.request_timeout;
     let (mut share, mut body_memory) = (None, None);
     let (mut parts, mut body) = request.into_parts();
     app.revocations().ensure_current().await;
     // Whoever has no valid token is rejected by the handler, which does not read the body.
-    let authentication = app.resource_server().authenticate_request(&mut parts);
+    let authentication = server.authenticate_request(&mut parts);
     let authentication = timeout_at(deadline, authentication).await;
     let authentication = authentication.map_err(|_| {
         Problem::unavailable("The token could not be verified in time. Send the request again.", 1)

@@ -77,6 +77,10 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 
 fn may_be_logged(event: &Metadata<'_>) -> bool {
     let origin = event.target().split("::").next().unwrap_or_default();
+    // `rmcp` logs the content of messages at every level but this one.
+    if origin == "rmcp" {
+        return *event.level() == Level::ERROR;
+    }
     *event.level() <= Level::INFO || OURS.contains(&origin)
 }
 

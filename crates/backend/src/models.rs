@@ -8,6 +8,7 @@ pub mod item;
 pub mod owner;
 pub mod profile;
 pub mod text;
+pub mod user;
 pub mod version;
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};

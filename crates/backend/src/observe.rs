@@ -16,7 +16,7 @@ use axum::{
 };
 use cognito_auth::AccessToken;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use tracing::{Instrument, Span, debug, error, error_span, info};
+use tracing::{Instrument, Span, error_span, info};
 use uuid::Uuid;
 
 use crate::{
@@ -148,12 +148,7 @@ impl Record {
 /// Writes the body of a problem, logs its cause once, and adds the request ID.
 fn finish(mut response: Response, request_id: &str) -> Response {
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        let cause = problem.cause_chain();
-        match (&cause, problem.status().is_server_error()) {
-            (Some(cause), true) => error!(cause, "the request failed"),
-            (Some(cause), false) => debug!(cause, "the request was rejected"),
-            _ => {}
-        }
+        problem.log_cause();
         let mut rendered = problem.render(request_id);
         // Headers of the inner layers, such as `Allow` and those of CORS, stay.
         for name in response.headers().keys().filter(|name| *name != header::CONTENT_LENGTH) {

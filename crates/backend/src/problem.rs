@@ -11,6 +11,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
+use tracing::{debug, error};
 use utoipa::ToSchema;
 
 /// The media type of problem documents (RFC 9457, section 3).
@@ -84,7 +85,8 @@ pub struct ProblemBody<'a> {
     #[schema(value_type = String, example = "There is no such item.")]
     detail: &'a str,
     /// The ID under which the server logged this request; also in the header `x-request-id`.
-    #[schema(value_type = String, example = "0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b")]
+    #[serde(skip_serializing_if = "str::is_empty")]
+    #[schema(value_type = String, required = true, example = "0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b")]
     request_id: &'a str,
     /// The errors, one by one, if there are several or if each has a place.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -221,17 +223,35 @@ impl Problem {
         self.cause.as_deref().map(|cause| chain(cause))
     }
 
-    /// Creates the response with its body.
-    pub fn render(&self, request_id: &str) -> Response {
-        let body = ProblemBody {
+    /// Returns what happened and how to correct the request.
+    pub(crate) fn text(&self) -> &str {
+        &self.detail
+    }
+
+    /// Returns the problem document. A document inside another message has no request ID: `""`.
+    pub(crate) fn document<'a>(&'a self, request_id: &'a str) -> ProblemBody<'a> {
+        ProblemBody {
             kind: self.kind.uri(),
             title: self.kind.title(self.status),
             status: self.status.as_u16(),
             detail: &self.detail,
             request_id,
             errors: &self.errors,
-        };
-        let body = serde_json::to_vec(&body).unwrap_or_default();
+        }
+    }
+
+    /// Writes the cause to the log: as an error if the server is at fault.
+    pub(crate) fn log_cause(&self) {
+        match (self.cause_chain(), self.status.is_server_error()) {
+            (Some(cause), true) => error!(cause, "the request failed"),
+            (Some(cause), false) => debug!(cause, "the request was rejected"),
+            _ => {}
+        }
+    }
+
+    /// Creates the response with its body.
+    pub fn render(&self, request_id: &str) -> Response {
+        let body = serde_json::to_vec(&self.document(request_id)).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers.clone();

@@ -18,7 +18,7 @@ use crate::{models::owner::Owner, problem::Problem};
 const CALLERS: usize = 100_000;
 
 /// Items on a page that cost as much as one request.
-const ITEMS_PER_UNIT: u32 = 20;
+const ITEMS_PER_UNIT: usize = 20;
 
 /// A token bucket for each key (GCRA): a minute's worth at once, refilled evenly.
 ///
@@ -45,7 +45,12 @@ pub(crate) fn cost(method: &Method, query: Option<&str>) -> u32 {
     }
     let mut pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     let limit = pairs.find(|(name, _)| name == "limit").and_then(|(_, limit)| limit.parse().ok());
-    limit.unwrap_or(1_u32).div_ceil(ITEMS_PER_UNIT)
+    list_cost(limit.unwrap_or(1))
+}
+
+/// Returns what a page of a list costs.
+pub(crate) fn list_cost(limit: usize) -> u32 {
+    u32::try_from(limit.div_ceil(ITEMS_PER_UNIT)).unwrap_or(u32::MAX)
 }
 
 /// The limiter's decision on one request.

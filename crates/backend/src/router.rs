@@ -1,12 +1,14 @@
 //! The routes, one line each. The OpenAPI document is derived from them.
 
 use axum::{Router, middleware, response::Redirect, routing::get};
+use cognito_auth::ResourceServer;
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App, layers,
     limit::{RequestLimits, limit_request},
+    mcp,
     openapi::{self, page, secure},
     routes::{admin, attachments, fallback, health, items, metadata, metrics, users},
 };
@@ -14,12 +16,20 @@ use crate::{
 /// All routes of the application with all layers.
 pub fn router(app: &App) -> Router {
     let config = app.config();
-    let limits =
-        middleware::from_fn_with_state((app.clone(), RequestLimits::new(&config.limits)), limit_request);
+    let limits = RequestLimits::new(&config.limits);
+    let limited = |server: &ResourceServer| {
+        middleware::from_fn_with_state((app.clone(), server.clone(), limits.clone()), limit_request)
+    };
     // Health checks take no slot: a busy server is not a dead one.
-    let (routes, mut document) =
-        api(config.cognito.require_scopes).layer(limits).merge(health_checks()).split_for_parts();
+    let (mut routes, mut document) = api(config.cognito.require_scopes)
+        .layer(limited(app.resource_server()))
+        .merge(health_checks())
+        .split_for_parts();
     openapi::complete(&mut document, config);
+    if let Some(server) = app.mcp_server() {
+        let endpoint = mcp::router(app).layer(limited(server));
+        routes = routes.merge(endpoint).route(metadata::MCP_PATH, get(metadata::show_mcp_metadata));
+    }
     let routes = routes
         .merge(page::documentation(document, config))
         .route("/", get(async || Redirect::temporary("/docs/")))

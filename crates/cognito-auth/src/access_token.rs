@@ -18,6 +18,7 @@ pub type AccessToken = Token<Access>;
 /// The claims that only access tokens have.
 pub struct Access {
     scope: String,
+    audience: Option<String>,
 }
 
 /// The user or machine client that a token was issued for.
@@ -53,6 +54,12 @@ impl Token<Access> {
         self.scopes().any(|granted| granted == scope)
     }
 
+    /// Returns the resource that the token is bound to (`aud`, RFC 8707), if it is bound.
+    #[must_use]
+    pub fn audience(&self) -> Option<&str> {
+        self.own().audience.as_deref()
+    }
+
     /// Returns the user or the machine client that the token was issued for.
     ///
     /// Cognito names the user in every token of a user, and only there. If a token without a name has a `sub` other than
@@ -76,8 +83,8 @@ impl Kind for Access {
     const USERNAME: &'static str = "username";
 
     fn read(claims: &Claims<'_>, rules: &Rules) -> Result<Self, VerifyError> {
-        check_audience(claims, rules)?;
-        Ok(Self { scope: claims.optional_text("scope")?.unwrap_or_default().into_owned() })
+        let audience = audience(claims, rules)?;
+        Ok(Self { scope: claims.optional_text("scope")?.unwrap_or_default().into_owned(), audience })
     }
 
     /// Users always have a `sub`. AWS does not promise one for machine clients, whose identity is the app client.
@@ -91,11 +98,11 @@ impl Kind for Access {
 
 /// An access token with `aud` is bound to that resource (RFC 8707), and Cognito binds it to one only. A token that is
 /// bound to the API of somebody else must not grant access to this one.
-fn check_audience(claims: &Claims<'_>, rules: &Rules) -> Result<(), VerifyError> {
-    let Some(raw) = claims.raw("aud") else { return Ok(()) };
+fn audience(claims: &Claims<'_>, rules: &Rules) -> Result<Option<String>, VerifyError> {
+    let Some(raw) = claims.raw("aud") else { return Ok(None) };
     let audience = claims.text("aud")?;
     if rules.resources.iter().any(|resource| *resource == audience) {
-        return Ok(());
+        return Ok(Some(audience.into_owned()));
     }
     Err(VerifyError::Audience { found: excerpt(raw.get()) })
 }

@@ -183,7 +183,12 @@ impl AuthRejection {
 
     fn challenge(&self) -> HeaderValue {
         let error = self.error_code();
-        let scopes = self.scopes().join(" ");
+        let scopes = match self.kind {
+            RejectionKind::MissingToken | RejectionKind::InvalidToken | RejectionKind::ExpiredToken => {
+                self.settings.scopes.as_deref().unwrap_or_default().to_owned()
+            }
+            _ => self.scopes().join(" "),
+        };
         let max_age = self.max_age().map(|max_age| max_age.as_secs().to_string());
         let attributes = [
             ("realm", self.settings.realm.as_deref()),
@@ -259,6 +264,7 @@ impl std::error::Error for AuthRejection {
 pub(crate) struct ResponseSettings {
     realm: Option<Arc<str>>,
     resource_metadata: Option<Arc<str>>,
+    scopes: Option<Arc<str>>,
     problem_details: bool,
 }
 
@@ -266,12 +272,14 @@ impl ResponseSettings {
     pub(crate) fn new(
         realm: Option<&str>,
         resource_metadata: Option<&str>,
+        scopes: Option<&str>,
         problem_details: bool,
     ) -> Result<Self, BuildError> {
         Ok(Self {
             problem_details,
             realm: quotable("the realm", realm)?,
             resource_metadata: quotable("the URL of the resource metadata", resource_metadata)?,
+            scopes: quotable("the scopes", scopes)?,
         })
     }
 }

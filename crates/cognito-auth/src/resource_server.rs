@@ -8,7 +8,8 @@ use http::request::Parts;
 
 use crate::access_token::AccessToken;
 use crate::bearer::{Malformed, bearer_token};
-use crate::error::BuildError;
+use crate::error::{BuildError, VerifyError};
+use crate::json::excerpt;
 use crate::policy::Policy;
 use crate::rejection::{AuthRejection, RejectionKind, ResponseSettings};
 use crate::requirements::{Requirements, Subject};
@@ -38,6 +39,7 @@ pub struct ResourceServer(Arc<Inner>);
 struct Inner {
     verifier: Verifier,
     checks_scopes: bool,
+    resource: Option<String>,
     responses: ResponseSettings,
 }
 
@@ -50,13 +52,20 @@ pub struct ResourceServerBuilder {
     realm: Option<String>,
     resource_metadata: Option<String>,
     problem_details: bool,
+    resource: Option<String>,
+    scopes: Option<String>,
 }
 
 impl ResourceServer {
     /// Creates a resource server that checks scopes and whose challenges name neither a realm nor metadata.
     #[must_use]
     pub fn new(verifier: Verifier) -> Self {
-        Self(Arc::new(Inner { verifier, checks_scopes: true, responses: ResponseSettings::default() }))
+        Self(Arc::new(Inner {
+            verifier,
+            checks_scopes: true,
+            resource: None,
+            responses: ResponseSettings::default(),
+        }))
     }
 
     /// Configures a resource server that accepts the tokens of this verifier.
@@ -67,6 +76,8 @@ impl ResourceServer {
             realm: None,
             resource_metadata: None,
             problem_details: false,
+            resource: None,
+            scopes: None,
         }
     }
 
@@ -94,7 +105,18 @@ impl ResourceServer {
         let raw = bearer_token(headers).map_err(|Malformed| reject(RejectionKind::InvalidRequest))?;
         let raw = raw.ok_or_else(|| reject(RejectionKind::MissingToken))?;
         let outcome = self.0.verifier.verify_access(raw).await;
+        let outcome = outcome.and_then(|token| self.check_resource(&token).map(|()| token));
         outcome.map_err(|error| AuthRejection::invalid(error, &self.0.responses))
+    }
+
+    /// The verifier accepts the tokens of all its resources; this server may be only one of them.
+    fn check_resource(&self, token: &AccessToken) -> Result<(), VerifyError> {
+        match (token.audience(), &self.0.resource) {
+            (Some(audience), Some(resource)) if audience != resource => {
+                Err(VerifyError::Audience { found: excerpt(audience) })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Does the same as [`authenticate`](Self::authenticate), but only once per request: the outcome is kept in the
@@ -174,16 +196,37 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Sets the one resource that this server is, of those that the verifier accepts
+    /// ([`VerifierBuilder::resources`](crate::VerifierBuilder::resources)). Tokens that are bound to another one are
+    /// rejected; tokens without `aud` are not bound. Default: any resource of the verifier.
+    pub fn resource(mut self, resource: impl Into<String>) -> Self {
+        self.resource = Some(resource.into());
+        self
+    }
+
+    /// Sets the scopes that a 401 names, so that the client asks for them when it signs the user in (RFC 6750, section
+    /// 3). Default: none.
+    pub fn challenge_scopes<'a>(mut self, scopes: impl IntoIterator<Item = &'a str>) -> Self {
+        let scopes = scopes.into_iter().collect::<Vec<_>>().join(" ");
+        self.scopes = Some(scopes).filter(|scopes| !scopes.is_empty());
+        self
+    }
+
     /// Creates the resource server.
     ///
     /// # Errors
     ///
-    /// [`BuildError::HeaderValue`] if the realm or the metadata URL does not fit into a header.
+    /// [`BuildError::HeaderValue`] if the realm, the metadata URL or a scope does not fit into a header.
     pub fn build(self) -> Result<ResourceServer, BuildError> {
-        let Self { verifier, checks_scopes, realm, resource_metadata, problem_details } = self;
-        let responses =
-            ResponseSettings::new(realm.as_deref(), resource_metadata.as_deref(), problem_details)?;
-        Ok(ResourceServer(Arc::new(Inner { verifier, checks_scopes, responses })))
+        let Self { verifier, checks_scopes, resource, .. } = self;
+        let (realm, metadata, scopes) = (self.realm, self.resource_metadata, self.scopes);
+        let responses = ResponseSettings::new(
+            realm.as_deref(),
+            metadata.as_deref(),
+            scopes.as_deref(),
+            self.problem_details,
+        )?;
+        Ok(ResourceServer(Arc::new(Inner { verifier, checks_scopes, resource, responses })))
     }
 }
 

@@ -23,7 +23,12 @@ impl Variables<'_> {
         value
     }
 
-    pub(super) fn parsed<T>(&mut self, name: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+    pub(super) fn parsed<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
         let value = self.optional(name)?;
         let parsed = parse(&value);
         if parsed.is_none() {

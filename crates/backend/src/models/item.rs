@@ -107,13 +107,15 @@ pub struct ItemPage {
 }
 
 /// The value of `description` in a patch.
-fn description_or_null() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+pub(crate) fn description_or_null() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
     let null = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::Type::Null);
     utoipa::openapi::OneOfBuilder::new().item(Description::schema()).item(null).into()
 }
 
 /// Distinguishes a field that is `null` from one that is absent.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 

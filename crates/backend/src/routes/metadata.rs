@@ -4,10 +4,13 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{App, auth::checked_scopes, extract::Json};
+use crate::{App, Config, auth::checked_scopes, extract::Json};
 
 /// Where the document is (RFC 9728 §3).
 pub(crate) const PATH: &str = "/.well-known/oauth-protected-resource";
+
+/// Where the document of the MCP endpoint is: the well-known path goes before the resource's path (RFC 9728 §3.1).
+pub(crate) const MCP_PATH: &str = "/.well-known/oauth-protected-resource/mcp";
 
 /// The metadata of this protected resource (RFC 9728 §2).
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -36,13 +39,21 @@ pub(crate) struct ProtectedResourceMetadata {
 #[utoipa::path(get, path = "/.well-known/oauth-protected-resource", tag = "documentation",
     responses((status = OK, body = ProtectedResourceMetadata)))]
 pub(crate) async fn show_resource_metadata(State(app): State<App>) -> Json<ProtectedResourceMetadata> {
-    let config = app.config();
-    Json(ProtectedResourceMetadata {
-        resource: config.resource().to_owned(),
+    Json(document(app.config(), app.config().resource().to_owned()))
+}
+
+/// How to get a token for the MCP endpoint.
+pub(crate) async fn show_mcp_metadata(State(app): State<App>) -> Json<ProtectedResourceMetadata> {
+    Json(document(app.config(), app.config().mcp_resource()))
+}
+
+fn document(config: &Config, resource: String) -> ProtectedResourceMetadata {
+    ProtectedResourceMetadata {
+        resource,
         authorization_servers: config.cognito.user_pool.issuers().into_iter().take(1).collect(),
         scopes_supported: checked_scopes(config).map(|(scope, _)| scope.to_owned()).collect(),
         bearer_methods_supported: vec!["header".to_owned()],
         resource_name: "Items".to_owned(),
         resource_documentation: format!("{}/docs", config.resource()),
-    })
+    }
 }

@@ -4,10 +4,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use cognito_auth::Principal;
 use http::{StatusCode, header};
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use crate::{
     auth::{Caller, ItemsRead, ItemsWrite},
@@ -15,70 +12,19 @@ use crate::{
     extract::Json,
     headers::etag,
     models::{
-        Timestamp,
         profile::{NewProfile, Profile},
+        user::CurrentUser,
         version::{IfMatch, IfNoneMatch, Preconditions},
     },
     problem::{Problem, ProblemBody},
 };
-
-/// Who calls, as the access token says.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct CurrentUser<'a> {
-    /// Whether a person or a machine calls.
-    kind: CallerKind,
-    /// The user's id in the pool; together with `user_pool_id` it is their identity. `null` for a machine.
-    #[schema(example = "9b2d1c4e-6a7f-4e21-8c3d-5f60718293a4", required = true)]
-    sub: Option<&'a str>,
-    /// The name that the user signs in with. `null` for a machine.
-    #[schema(example = "alice", required = true)]
-    username: Option<&'a str>,
-    /// The user pool.
-    #[schema(example = "eu-west-1_AbCdEfGhI")]
-    user_pool_id: &'a str,
-    /// The app client that the token was issued to.
-    #[schema(example = "1example23456789")]
-    client_id: &'a str,
-    /// The user's groups.
-    #[schema(example = json!(["admins"]))]
-    groups: &'a [String],
-    /// What the token may be used for.
-    #[schema(example = json!(["items/read", "items/write"]))]
-    scopes: Vec<&'a str>,
-    /// Until when the token is valid.
-    expires_at: Timestamp,
-}
-
-/// Who can call.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum CallerKind {
-    /// A person who signed in.
-    User,
-    /// A program with credentials of its own.
-    Machine,
-}
 
 /// Who am I?
 ///
 /// Answered from the access token alone: nothing is stored or looked up.
 #[utoipa::path(get, path = "/users/me", tag = "users", responses((status = OK, body = CurrentUser)))]
 pub(crate) async fn show_current_user(caller: Caller) -> Response {
-    let (kind, sub, username) = match caller.principal() {
-        Principal::User { sub, username, .. } => (CallerKind::User, Some(sub), Some(username)),
-        _ => (CallerKind::Machine, None, None),
-    };
-    let user = CurrentUser {
-        kind,
-        sub,
-        username,
-        user_pool_id: caller.user_pool_id(),
-        client_id: caller.client_id(),
-        groups: caller.groups(),
-        scopes: caller.scopes().collect(),
-        expires_at: Timestamp::at(caller.expires_at().into()),
-    };
-    Json(user).into_response()
+    Json(CurrentUser::of(&caller)).into_response()
 }
 
 /// Sign out everywhere.

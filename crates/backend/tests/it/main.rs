@@ -16,6 +16,7 @@ mod faults;
 mod health;
 mod hostile;
 mod items;
+mod mcp;
 mod openapi;
 mod operation;
 mod permissions;
