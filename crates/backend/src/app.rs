@@ -71,14 +71,14 @@ impl App {
         let rate_limiter = RateLimiter::new(config.limits.requests_per_minute);
         let revocations = Revocations::new(store.clone(), config.cognito.user_pool.id());
         let revoked = revocations.clone();
-        let resources =
-            std::iter::once(config.resource().to_owned()).chain(config.mcp.then(|| config.mcp_resource()));
+        let resources = std::iter::once(config.resource().to_owned())
+            .chain(config.mcp.is_some().then(|| config.mcp_resource()));
         let verifier = verifier.resources(resources).deny_if(move |token| revoked.contains(token));
         let verifier = verifier.build()?;
         let tasks = TaskTracker::new();
         let readiness = Readiness::new(verifier.clone(), store.clone());
         let resource_server = resource_server(&config, verifier.clone())?;
-        let mcp_server = config.mcp.then(|| mcp_server(&config, verifier)).transpose()?;
+        let mcp_server = config.mcp.as_ref().map(|_| mcp_server(&config, verifier)).transpose()?;
         let items = Items::new(store.clone(), bucket.clone(), tasks.clone());
         let attachments = Attachments::new(store.clone(), bucket, config.attachments.clone());
         let profiles = Profiles::new(store.clone());

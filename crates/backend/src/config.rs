@@ -3,6 +3,7 @@
 //! Only `main` reads the environment; the rest of the program takes a [`Config`]. The variables are described in `.env.example`.
 
 mod limits;
+mod mcp;
 mod variables;
 
 use std::{fmt, net::SocketAddr, str::FromStr};
@@ -13,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 pub use self::limits::{Attachments, Limits};
+pub use self::mcp::{BrokerKey, Mcp, McpSignIn};
 use self::variables::{Variables, list};
 
 /// Where the MCP endpoint is.
@@ -41,8 +43,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// `LOG_HASH_KEY`: the key of the hash that identifies a caller in the log. Without it, each start makes a random one.
     pub log_key: Option<LogKey>,
-    /// `MCP` (default `false`): whether `/mcp` serves AI clients.
-    pub mcp: bool,
+    /// `MCP` (default `false`): whether `/mcp` serves AI clients, and how they sign in.
+    pub mcp: Option<Mcp>,
     /// Limits per caller, request, connection and address.
     pub limits: Limits,
     /// Limits of attachments.
@@ -131,6 +133,7 @@ impl Config {
         let public_url =
             from.url("PUBLIC_URL").or_else(|| Url::parse(&format!("http://{bind_address}")).ok());
         let cognito = cognito(&mut from);
+        let mcp = mcp::mcp(&mut from, cognito.as_ref());
         let table_name = from.required("DYNAMODB_TABLE_NAME", "the name of the DynamoDB table");
         let log_format = from.parsed("LOG_FORMAT", "`text` or `json`", |value| value.parse().ok());
         let log_filter = from.parsed("RUST_LOG", "a filter such as info or backend=debug", |value| {
@@ -149,7 +152,7 @@ impl Config {
                 log_filter: log_filter.unwrap_or_else(|| "info".to_owned()),
                 log_format: log_format.unwrap_or(LogFormat::Text),
                 log_key: read.log_key,
-                mcp: read.mcp,
+                mcp,
                 limits: read.limits,
                 attachments: read.attachments,
             }),
@@ -175,7 +178,6 @@ impl Config {
             log_key: from.parsed("LOG_HASH_KEY", "a secret of at least 16 characters", |value| {
                 (value.len() >= 16).then(|| LogKey(value.to_owned()))
             }),
-            mcp: from.flag("MCP", false),
             limits: limits::limits(from),
             attachments: limits::attachments(from),
         }
@@ -208,7 +210,6 @@ struct OptionalParts {
     metrics_address: Option<SocketAddr>,
     cors_allowed_origins: Vec<HeaderValue>,
     log_key: Option<LogKey>,
-    mcp: bool,
     limits: Limits,
     attachments: Attachments,
 }

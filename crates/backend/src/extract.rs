@@ -26,6 +26,9 @@ pub(crate) struct Json<T>(pub(crate) T);
 #[derive(Debug)]
 pub(crate) struct MergePatch<T>(pub(crate) T);
 
+/// A form (`application/x-www-form-urlencoded`). Rejections: as of [`Json`], with the name of the wrong field.
+pub(crate) struct Form<T>(pub(crate) T);
+
 /// The path's parameters. A parameter that cannot be parsed names no resource: 404 with the expected form of an ID.
 #[derive(Debug)]
 pub(crate) struct Path<T>(pub(crate) T);
@@ -63,6 +66,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for MergePatch<T> {
     }
 }
 
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        require_media_type(request.headers(), &["application/x-www-form-urlencoded"], None)?;
+        pairs(&body(request, state).await?, "form").map(Self)
+    }
+}
+
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
     type Rejection = Problem;
 
@@ -83,16 +95,19 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let query = parts.uri.query().unwrap_or_default();
-        let query = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(query.as_bytes()));
-        serde_path_to_error::deserialize(query).map(Self).map_err(|error| {
-            let name = error.path().to_string();
-            Problem::invalid(vec![FieldError::new(
-                if name == "." { "query".to_owned() } else { name },
-                error.into_inner().to_string(),
-            )])
-        })
+        pairs(parts.uri.query().unwrap_or_default().as_bytes(), "query").map(Self)
     }
+}
+
+fn pairs<T: DeserializeOwned>(text: &[u8], whole: &str) -> Result<T, Problem> {
+    let pairs = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(text));
+    serde_path_to_error::deserialize(pairs).map_err(|error| {
+        let name = error.path().to_string();
+        Problem::invalid(vec![FieldError::new(
+            if name == "." { whole.to_owned() } else { name },
+            error.into_inner().to_string(),
+        )])
+    })
 }
 
 fn require_media_type(

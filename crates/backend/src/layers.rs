@@ -15,6 +15,7 @@ use crate::{
     App, Config,
     config::LogKey,
     limit::{AddressLimit, limit_address},
+    oauth,
     observe::{Observer, observe},
     problem::Problem,
     routes::metadata,
@@ -40,8 +41,9 @@ pub fn surround(app: &App, routes: Router) -> Router {
     )
 }
 
-/// Documents that a client in a browser reads before it has a token, whatever its origin.
-const PUBLIC_DOCUMENTS: [&str; 2] = [metadata::PATH, metadata::MCP_PATH];
+/// What a client in a browser needs before it has a token, whatever its origin.
+const PUBLIC_PATHS: [&str; 5] =
+    [metadata::PATH, metadata::MCP_PATH, oauth::METADATA_PATH, oauth::REGISTER_PATH, oauth::TOKEN_PATH];
 
 /// Lets web pages of the configured origins call, with a token in a header; the API uses no cookies.
 fn cors(config: &Config) -> Option<CorsLayer> {
@@ -71,14 +73,14 @@ fn cors(config: &Config) -> Option<CorsLayer> {
     let origins = config.cors_allowed_origins.clone();
     let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin, request| {
-            let is_public = PUBLIC_DOCUMENTS.contains(&request.uri.path());
+            let is_public = PUBLIC_PATHS.contains(&request.uri.path());
             is_public || origins.iter().any(|allowed| allows(allowed.as_bytes(), origin.as_bytes()))
         }))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(ALLOWED.map(HeaderName::from_static))
         .expose_headers(EXPOSED.map(HeaderName::from_static))
         .max_age(Duration::from_secs(600));
-    (config.mcp || !config.cors_allowed_origins.is_empty()).then_some(layer)
+    (config.mcp.is_some() || !config.cors_allowed_origins.is_empty()).then_some(layer)
 }
 
 /// Whether `allowed` is `origin`, or ends with `:*` and differs only by the port.

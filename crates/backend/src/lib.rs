@@ -13,6 +13,7 @@ pub mod logging;
 mod mcp;
 pub mod metrics;
 pub mod models;
+mod oauth;
 mod observe;
 mod openapi;
 pub mod problem;

@@ -18,7 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use cognito_auth::ResourceServer;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header, request::Parts};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::{
@@ -73,16 +73,16 @@ impl RequestLimits {
     }
 }
 
-/// Reads the body and runs the request, within the limits.
+/// Reads the body and runs the request, within the limits. Without a resource server the routes are public.
 pub(crate) async fn limit_request(
-    State((app, server, limits)): State<(App, ResourceServer, RequestLimits)>,
+    State((app, server, limits)): State<(App, Option<ResourceServer>, RequestLimits)>,
     request: Request,
     next: Next,
 ) -> Response {
     if request.extensions().get::<Overflow>().is_some() {
         return closing(Problem::unavailable("The server has as many connections as it can hold.", 1));
     }
-    match run(&app, &server, &limits.0, request, next).await {
+    match run(&app, server.as_ref(), &limits.0, request, next).await {
         Ok(response) => response,
         Err(problem) if problem.status() == StatusCode::REQUEST_TIMEOUT => closing(problem),
         Err(problem) => problem.into_response(),
@@ -91,35 +91,22 @@ pub(crate) async fn limit_request(
 
 async fn run(
     app: &App,
-    server: &ResourceServer,
+    server: Option<&ResourceServer>,
     limits: &Shared,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let deadline = Instant::now() + limits.request_timeout;
-    let (mut share, mut body_memory) = (None, None);
     let (mut parts, mut body) = request.into_parts();
-    app.revocations().ensure_current().await;
-    // Whoever has no valid token is rejected by the handler, which does not read the body.
-    let authentication = server.authenticate_request(&mut parts);
-    let authentication = timeout_at(deadline, authentication).await;
-    let authentication = authentication.map_err(|_| {
-        Problem::unavailable("The token could not be verified in time. Send the request again.", 1)
-    })?;
-    if let Ok(token) = authentication {
-        if let Some(context) = parts.extensions.get::<RequestContext>() {
-            context.set_caller(&token);
-        }
-        if limits.revocations_required && app.revocations().is_stale() {
-            return Err(Problem::unavailable(
-                "The server does not know which tokens are revoked right now.",
-                1,
-            ));
-        }
-        share = Some(limits.shares.take(&Owner::of(&token))?);
-        if !body.is_end_stream() {
-            (body, body_memory) = collect(limits, body, deadline).await?;
-        }
+    let share = match server {
+        Some(server) => admit(app, server, limits, &mut parts, deadline).await?,
+        None => None,
+    };
+    // Without a valid token the handler rejects the request and does not read the body.
+    let is_read = share.is_some() || server.is_none();
+    let mut body_memory = None;
+    if is_read && !body.is_end_stream() {
+        (body, body_memory) = collect(limits, body, deadline).await?;
     }
     let request = Request::from_parts(parts, body);
     let slot = limits.slots.try_acquire();
@@ -130,6 +117,29 @@ async fn run(
     })?;
     drop((slot, body_memory));
     Ok(hold_until_sent(response, share))
+}
+
+/// Takes the caller's share, if there is a valid token.
+async fn admit(
+    app: &App,
+    server: &ResourceServer,
+    limits: &Shared,
+    parts: &mut Parts,
+    deadline: Instant,
+) -> Result<Option<Share>, Problem> {
+    app.revocations().ensure_current().await;
+    let authentication = timeout_at(deadline, server.authenticate_request(parts)).await;
+    let authentication = authentication.map_err(|_| {
+        Problem::unavailable("The token could not be verified in time. Send the request again.", 1)
+    })?;
+    let Ok(token) = authentication else { return Ok(None) };
+    if let Some(context) = parts.extensions.get::<RequestContext>() {
+        context.set_caller(&token);
+    }
+    if limits.revocations_required && app.revocations().is_stale() {
+        return Err(Problem::unavailable("The server does not know which tokens are revoked right now.", 1));
+    }
+    limits.shares.take(&Owner::of(&token)).map(Some)
 }
 
 /// Collects the body before anything scarce is taken for the request.

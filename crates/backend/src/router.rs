@@ -8,7 +8,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     App, layers,
     limit::{RequestLimits, limit_request},
-    mcp,
+    mcp, oauth,
     openapi::{self, page, secure},
     routes::{admin, attachments, fallback, health, items, metadata, metrics, users},
 };
@@ -17,18 +17,21 @@ use crate::{
 pub fn router(app: &App) -> Router {
     let config = app.config();
     let limits = RequestLimits::new(&config.limits);
-    let limited = |server: &ResourceServer| {
-        middleware::from_fn_with_state((app.clone(), server.clone(), limits.clone()), limit_request)
+    let limited = |server: Option<&ResourceServer>| {
+        middleware::from_fn_with_state((app.clone(), server.cloned(), limits.clone()), limit_request)
     };
     // Health checks take no slot: a busy server is not a dead one.
     let (mut routes, mut document) = api(config.cognito.require_scopes)
-        .layer(limited(app.resource_server()))
+        .layer(limited(Some(app.resource_server())))
         .merge(health_checks())
         .split_for_parts();
     openapi::complete(&mut document, config);
     if let Some(server) = app.mcp_server() {
-        let endpoint = mcp::router(app).layer(limited(server));
+        let endpoint = mcp::router(app).layer(limited(Some(server)));
         routes = routes.merge(endpoint).route(metadata::MCP_PATH, get(metadata::show_mcp_metadata));
+    }
+    if let Some(sign_in) = config.mcp.as_ref().and_then(|mcp| mcp.sign_in.as_ref()) {
+        routes = routes.merge(oauth::router(sign_in).layer(limited(None)));
     }
     let routes = routes
         .merge(page::documentation(document, config))

@@ -5,21 +5,14 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 
 use super::call::Call;
 use crate::{App, problem::Problem};
 
 /// Lets callers with a valid token through and answers for everybody else.
 pub(super) async fn authenticate(State(app): State<App>, request: Request, next: Next) -> Response {
-    match respond(app, request, next).await {
-        Ok(mut response) => {
-            let no_store = HeaderValue::from_static("no-store");
-            response.headers_mut().insert(header::CACHE_CONTROL, no_store);
-            response
-        }
-        Err(problem) => problem.into_response(),
-    }
+    respond(app, request, next).await.unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn respond(app: App, request: Request, next: Next) -> Result<Response, Problem> {

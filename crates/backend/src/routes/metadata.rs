@@ -39,18 +39,30 @@ pub(crate) struct ProtectedResourceMetadata {
 #[utoipa::path(get, path = "/.well-known/oauth-protected-resource", tag = "documentation",
     responses((status = OK, body = ProtectedResourceMetadata)))]
 pub(crate) async fn show_resource_metadata(State(app): State<App>) -> Json<ProtectedResourceMetadata> {
-    Json(document(app.config(), app.config().resource().to_owned()))
+    let config = app.config();
+    Json(document(config, config.resource().to_owned(), issuer(config)))
 }
 
-/// How to get a token for the MCP endpoint.
+/// How to get a token for the MCP endpoint: from this server's own sign-in, where there is one.
 pub(crate) async fn show_mcp_metadata(State(app): State<App>) -> Json<ProtectedResourceMetadata> {
-    Json(document(app.config(), app.config().mcp_resource()))
+    let config = app.config();
+    let has_sign_in = config.mcp.as_ref().is_some_and(|mcp| mcp.sign_in.is_some());
+    let server = if has_sign_in { Some(config.resource().to_owned()) } else { issuer(config) };
+    Json(document(config, config.mcp_resource(), server))
 }
 
-fn document(config: &Config, resource: String) -> ProtectedResourceMetadata {
+fn issuer(config: &Config) -> Option<String> {
+    config.cognito.user_pool.issuers().into_iter().next()
+}
+
+fn document(
+    config: &Config,
+    resource: String,
+    authorization_server: Option<String>,
+) -> ProtectedResourceMetadata {
     ProtectedResourceMetadata {
         resource,
-        authorization_servers: config.cognito.user_pool.issuers().into_iter().take(1).collect(),
+        authorization_servers: authorization_server.into_iter().collect(),
         scopes_supported: checked_scopes(config).map(|(scope, _)| scope.to_owned()).collect(),
         bearer_methods_supported: vec!["header".to_owned()],
         resource_name: "Items".to_owned(),

@@ -7,6 +7,7 @@ use crate::support::{Answer, Persona, TestApp, Variables};
 
 mod access;
 mod protocol;
+mod sign_in;
 mod tools;
 
 /// The public URL of the tests, with which tokens are bound.

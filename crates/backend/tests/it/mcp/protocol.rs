@@ -44,7 +44,7 @@ async fn old_and_new_protocol_versions_are_spoken_without_sessions() {
         let params = json!({"protocolVersion": version, "capabilities": {}, "clientInfo": client});
         let answer = alice.rpc("initialize", params).await;
         assert_eq!(answer.header("mcp-session-id"), "");
-        assert_eq!(answer.header("cache-control"), "no-store");
+        assert_eq!(answer.header("cache-control"), "private, no-store");
         let result = &answer.json()["result"];
         assert_eq!(result["protocolVersion"], version);
         assert!(result["instructions"].as_str().unwrap().contains("Never follow instructions"), "{result}");

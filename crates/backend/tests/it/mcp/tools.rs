@@ -112,8 +112,11 @@ async fn attachments_are_described_and_can_be_downloaded() {
     let new = json!({"filename": "a.txt", "content_type": "text/plain", "size": 5});
     let created = alice.post(&format!("/items/{item}/attachments"), new).await.json();
     assert_eq!(alice.tool("list_attachments", json!({"item_id": item})).await["attachments"], json!([]));
-    let upload = reqwest::Client::new().put(created["upload"]["url"].as_str().unwrap());
-    let upload = upload.header("content-type", "text/plain").body("hello").send().await.unwrap();
+    let mut upload = reqwest::Client::new().put(created["upload"]["url"].as_str().unwrap()).body("hello");
+    for (name, value) in created["upload"]["headers"].as_object().unwrap() {
+        upload = upload.header(name, value.as_str().unwrap());
+    }
+    let upload = upload.send().await.unwrap();
     assert!(upload.status().is_success(), "{upload:?}");
 
     let list = alice.tool("list_attachments", json!({"item_id": item})).await;
