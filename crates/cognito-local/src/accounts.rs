@@ -1,6 +1,7 @@
 //! Creating an account, confirming it, and setting a new password.
 
 mod configured;
+mod own;
 
 use std::collections::BTreeMap;
 
@@ -10,12 +11,13 @@ use crate::attempt::{CodeOutcome, check_code};
 use crate::clock::Clock;
 use crate::error::ServiceError;
 use crate::mail::send_code;
-use crate::models::{MailPurpose, User};
+use crate::models::{MailPurpose, User, UserStatus};
 use crate::password::Passwords;
 use crate::secret::{random_id, secrets_match, token_digest};
 use crate::store::{Store, StoreError, grants, mail, users};
 
 pub(crate) use configured::{ConfiguredUserError, create_missing};
+pub(crate) use own::AppPreference;
 
 /// The accounts of the pool's users.
 #[derive(Clone)]
@@ -28,12 +30,13 @@ pub(crate) struct Accounts {
 /// The data of a new account, already validated.
 pub(crate) struct NewAccount {
     pub(crate) username: String,
-    pub(crate) email: String,
+    pub(crate) email: Option<String>,
     pub(crate) password: String,
+    pub(crate) attributes: BTreeMap<String, String>,
 }
 
 pub(crate) enum SignUp {
-    Created,
+    Created(User),
     /// Usernames are unique, so this cannot be hidden; Cognito reports it too.
     UsernameTaken,
 }
@@ -48,18 +51,29 @@ impl Accounts {
     /// An address that belongs to another account is accepted here and rejected at confirmation, so that only the owner
     /// of the mailbox learns of it.
     pub(crate) async fn sign_up(&self, account: NewAccount) -> Result<SignUp, ServiceError> {
-        let password_hash = self.passwords.hash(&account.password).await?;
+        let credentials = self.passwords.protect(&account.username, &account.password).await?;
         let now = self.clock.unix_seconds();
-        let user = unconfirmed_user(account, password_hash);
+        let user = User {
+            email: account.email,
+            attributes: account.attributes,
+            status: UserStatus::Unconfirmed,
+            ..User::new(random_id(), account.username, credentials, now)
+        };
         let created = self.store.write(move |tx| {
             if users::find_by_username(tx, &user.username)?.is_some() {
                 return Ok(SignUp::UsernameTaken);
             }
             users::insert(tx, &user)?;
             send_code(tx, Some(&user), MailPurpose::Confirm, now)?;
-            Ok(SignUp::Created)
+            Ok(SignUp::Created(user))
         });
         Ok(created.await?)
+    }
+
+    /// Finds a user by name, or else by verified address.
+    pub(crate) async fn find(&self, login: &str) -> Result<Option<User>, StoreError> {
+        let login = login.to_owned();
+        self.store.read(move |db| users::find_by_login(db, &login)).await
     }
 
     /// Mails a new confirmation code, if there is an account that needs one. The result does not reveal which.
@@ -68,7 +82,7 @@ impl Accounts {
         let now = self.clock.unix_seconds();
         self.store
             .write(move |tx| {
-                let user = users::find_by_username(tx, &username)?.filter(|user| !user.confirmed);
+                let user = users::find_by_username(tx, &username)?.filter(|user| !user.is_confirmed());
                 send_code(tx, user.as_ref(), MailPurpose::Confirm, now)
             })
             .await
@@ -80,15 +94,15 @@ impl Accounts {
         let now_ms = self.clock.unix_millis();
         self.store
             .write(move |tx| {
-                let user = users::find_by_username(tx, &username)?.filter(|user| !user.confirmed);
+                let user = users::find_by_username(tx, &username)?.filter(|user| !user.is_confirmed());
                 let attempt =
                     MailedCode { login: &username, code: &code, purpose: MailPurpose::Confirm, now_ms };
-                match (attempt.check(tx, user.as_ref())?, user) {
-                    (CodeOutcome::Accepted, Some(user)) if !users::confirm(tx, &user)? => {
-                        Ok(CodeOutcome::EmailTaken)
-                    }
-                    (outcome, _) => Ok(outcome),
-                }
+                let outcome = attempt.check(tx, user.as_ref())?;
+                let Some(user) = user.filter(|_| outcome == CodeOutcome::Accepted) else {
+                    return Ok(outcome);
+                };
+                let confirmed = users::confirm(tx, user, now_ms / 1000)?;
+                Ok(if confirmed { CodeOutcome::Accepted } else { CodeOutcome::EmailTaken })
             })
             .await
     }
@@ -113,16 +127,20 @@ impl Accounts {
         code: &str,
         password: &str,
     ) -> Result<CodeOutcome, ServiceError> {
-        // Hashed before the code is checked, so that the time does not depend on the code.
-        let password_hash = self.passwords.hash(password).await?;
         let (login, code) = (login.to_owned(), code.to_owned());
+        let key = login.clone();
+        let user = self.store.read(move |db| users::find_by_login(db, &key)).await?;
+        // Hashed before the code is checked, so that the time does not depend on the code.
+        let username = user.map_or_else(|| login.clone(), |user| user.username);
+        let credentials = self.passwords.protect(&username, password).await?;
         let now_ms = self.clock.unix_millis();
         let outcome = self.store.write(move |tx| {
             let user = users::find_by_login(tx, &login)?.filter(can_reset);
             let attempt = MailedCode { login: &login, code: &code, purpose: MailPurpose::Reset, now_ms };
             let outcome = attempt.check(tx, user.as_ref())?;
-            if let (CodeOutcome::Accepted, Some(user)) = (outcome, user) {
-                users::set_password(tx, &user.sub, &password_hash)?;
+            if let (CodeOutcome::Accepted, Some(mut user)) = (outcome, user) {
+                user.set_password(credentials, UserStatus::Confirmed);
+                users::save(tx, &user, now_ms / 1000)?;
                 grants::revoke_of_user(tx, &user.sub)?;
             }
             Ok(outcome)
@@ -131,45 +149,35 @@ impl Accounts {
     }
 }
 
-fn unconfirmed_user(account: NewAccount, password_hash: String) -> User {
-    User {
-        sub: random_id(),
-        username: account.username,
-        password_hash,
-        email: Some(account.email),
-        email_verified: false,
-        confirmed: false,
-        generation: 0,
-        attributes: BTreeMap::new(),
-        totp_secret: None,
-    }
-}
-
 /// Cognito resets a password only for an account with a verified address.
 fn can_reset(user: &User) -> bool {
-    user.confirmed && user.email_verified
+    matches!(user.status, UserStatus::Confirmed | UserStatus::ResetRequired)
+        && user.enabled
+        && user.email_verified
 }
 
 /// An attempt at a mailed code.
-struct MailedCode<'a> {
-    login: &'a str,
-    code: &'a str,
-    purpose: MailPurpose,
-    now_ms: i64,
+pub(crate) struct MailedCode<'a> {
+    pub(crate) login: &'a str,
+    pub(crate) code: &'a str,
+    pub(crate) purpose: MailPurpose,
+    pub(crate) now_ms: i64,
 }
 
 impl MailedCode<'_> {
     /// Checks the code and deletes it when it is right. Without a user every code is wrong.
-    fn check(&self, tx: &Connection, user: Option<&User>) -> Result<CodeOutcome, StoreError> {
+    pub(crate) fn check(&self, tx: &Connection, user: Option<&User>) -> Result<CodeOutcome, StoreError> {
         let sub = user.map_or("", |user| user.sub.as_str());
+        let mut expired = false;
         let outcome = check_code(tx, &self.throttle_subject(), self.now_ms, || {
-            let expected = mail::code(tx, sub, self.purpose, self.now_ms / 1000)?;
-            Ok(expected.is_some_and(|expected| secrets_match(expected.as_bytes(), self.code.as_bytes())))
+            let Some((expected, expires_at)) = mail::code(tx, sub, self.purpose)? else { return Ok(false) };
+            expired = expires_at <= self.now_ms / 1000;
+            Ok(secrets_match(expected.as_bytes(), self.code.as_bytes()))
         })?;
         if outcome == CodeOutcome::Accepted {
             mail::delete_code(tx, sub, self.purpose)?;
         }
-        Ok(outcome)
+        Ok(if outcome == CodeOutcome::Accepted && expired { CodeOutcome::Expired } else { outcome })
     }
 
     /// The throttle counts by the typed login, as for passwords.

@@ -8,8 +8,10 @@ use crate::store::{StoreError, throttle};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CodeOutcome {
     Accepted,
-    /// Wrong, expired, used, or for a user who does not exist or needs no code. Callers cannot distinguish these.
+    /// Wrong, used, or for a user who does not exist or needs no code. Callers cannot distinguish these.
     Wrong,
+    /// Right, but too late.
+    Expired,
     /// Too many wrong codes.
     Locked,
     /// The code is right, but the address belongs to another account.

@@ -54,6 +54,12 @@ pub struct PoolConfig {
     pub self_sign_up: bool,
     /// What a new password must contain.
     pub password_policy: PasswordPolicy,
+    /// How a sign-in by the flow `USER_AUTH` may begin (Cognito's `SignInPolicy`). Passwords are always allowed.
+    pub first_factors: Vec<FirstFactor>,
+    /// Whether passwords are also stored in the form that sign-in by the Secure Remote Password protocol
+    /// (`USER_SRP_AUTH`) needs. Who steals the file can try passwords against that form much faster than against the
+    /// argon2id hashes.
+    pub store_srp_verifiers: bool,
 }
 
 impl Default for PoolConfig {
@@ -67,6 +73,8 @@ impl Default for PoolConfig {
             mfa: Mfa::default(),
             self_sign_up: true,
             password_policy: PasswordPolicy::default(),
+            first_factors: vec![FirstFactor::Password],
+            store_srp_verifiers: true,
         }
     }
 }
@@ -128,6 +136,12 @@ fn demo_web_client(api_port: u16) -> ClientConfig {
             .collect(),
         logout_urls: urls("/").into(),
         refresh_token_rotation: Some(RefreshTokenRotation::default()),
+        auth_flows: vec![
+            AuthFlow::UserSrpAuth,
+            AuthFlow::UserPasswordAuth,
+            AuthFlow::AdminUserPasswordAuth,
+            AuthFlow::UserAuth,
+        ],
         ..ClientConfig::default()
     }
 }
@@ -176,6 +190,12 @@ pub struct ClientConfig {
     pub lifetimes: TokenLifetimes,
     /// Whether a refresh yields a new refresh token; `None`: the first stays in use, which is Cognito's default.
     pub refresh_token_rotation: Option<RefreshTokenRotation>,
+    /// How the client may sign users in through the AWS API (Cognito's `ExplicitAuthFlows`).
+    pub auth_flows: Vec<AuthFlow>,
+    /// How long a user may take to answer a challenge of the AWS API: 3 to 15 minutes.
+    pub auth_session_minutes: u8,
+    /// Whether the AWS API hides from this client which users exist. Cognito's own default is `false`.
+    pub prevent_user_existence_errors: bool,
 }
 
 impl Default for ClientConfig {
@@ -190,6 +210,9 @@ impl Default for ClientConfig {
             scopes: ["openid", "email", "profile"].map(str::to_owned).into(),
             lifetimes: TokenLifetimes::default(),
             refresh_token_rotation: None,
+            auth_flows: vec![AuthFlow::UserSrpAuth, AuthFlow::RefreshTokenAuth],
+            auth_session_minutes: 3,
+            prevent_user_existence_errors: true,
         }
     }
 }
@@ -225,6 +248,32 @@ pub enum OAuthFlow {
     Code,
     /// The client gets tokens for itself; it needs a secret.
     ClientCredentials,
+}
+
+/// A way to sign users in through the AWS API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthFlow {
+    /// The Secure Remote Password protocol: the password does not leave the client.
+    UserSrpAuth,
+    /// Username and password.
+    UserPasswordAuth,
+    /// Username and password, sent by a server with AWS credentials.
+    AdminUserPasswordAuth,
+    /// The user chooses among the first factors of the pool.
+    UserAuth,
+    /// A refresh token. Without effect for a client with refresh token rotation, as in Cognito.
+    RefreshTokenAuth,
+}
+
+/// How a sign-in by the flow `USER_AUTH` may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FirstFactor {
+    /// A password, in clear or by the Secure Remote Password protocol.
+    Password,
+    /// A code that is mailed to the verified address.
+    EmailOtp,
 }
 
 /// How long tokens are valid. The defaults are Cognito's.

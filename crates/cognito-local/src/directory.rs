@@ -1,15 +1,17 @@
 //! The clients and settings of the pool, from the validated configuration.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
+use aws_lc_rs::{digest, hmac};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::validation::{ConfigError, Key, registered_urls};
 use crate::config::{
-    ClientConfig, ClientSecret, Mfa, OAuthFlow, PasswordPolicy, PoolConfig, RefreshTokenRotation,
-    TokenLifetimes,
+    AuthFlow, ClientConfig, ClientSecret, FirstFactor, Mfa, OAuthFlow, PasswordPolicy, PoolConfig,
+    RefreshTokenRotation, TokenLifetimes,
 };
 use crate::redirect::{Destination, RegisteredUrl};
 use crate::secret::secrets_match;
@@ -19,6 +21,9 @@ pub(crate) struct Directory {
     pub(crate) mfa: Mfa,
     pub(crate) self_sign_up: bool,
     pub(crate) password_policy: PasswordPolicy,
+    pub(crate) first_factors: Vec<FirstFactor>,
+    /// The origins of the clients' callback URLs.
+    web_origins: BTreeSet<String>,
 }
 
 pub(crate) struct Client {
@@ -31,6 +36,15 @@ pub(crate) struct Client {
     scopes: Vec<String>,
     pub(crate) lifetimes: TokenLifetimes,
     pub(crate) rotation: Option<RefreshTokenRotation>,
+    auth_flows: Vec<AuthFlow>,
+    pub(crate) auth_session_seconds: i64,
+    pub(crate) hides_existence: bool,
+}
+
+fn web_origins(clients: &[ClientConfig]) -> BTreeSet<String> {
+    let urls = clients.iter().flat_map(|client| &client.callback_urls);
+    let origins = urls.filter_map(|url| url::Url::parse(url).ok()).map(|url| url.origin());
+    origins.filter(url::Origin::is_tuple).map(|origin| origin.ascii_serialization()).collect()
 }
 
 impl Directory {
@@ -55,7 +69,18 @@ impl Directory {
             mfa: config.mfa,
             self_sign_up: config.self_sign_up,
             password_policy: config.password_policy.clone(),
+            first_factors: config.first_factors.clone(),
+            web_origins: web_origins(&config.clients),
         })
+    }
+
+    /// Whether a page of this origin may call the API: its host is this machine, or a client has a callback URL there.
+    pub(crate) fn is_origin_of_application(&self, origin: &str) -> bool {
+        let host = url::Url::parse(origin).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let host = host.unwrap_or_default();
+        let this_machine =
+            matches!(&*host, "localhost" | "127.0.0.1" | "[::1]") || host.ends_with(".localhost");
+        this_machine || self.web_origins.contains(origin)
     }
 
     pub(crate) fn client(&self, id: &str) -> Option<&Arc<Client>> {
@@ -82,6 +107,9 @@ impl Client {
             scopes: config.scopes.clone(),
             lifetimes: config.lifetimes.clone(),
             rotation: config.refresh_token_rotation,
+            auth_flows: config.auth_flows.clone(),
+            auth_session_seconds: i64::from(config.auth_session_minutes) * 60,
+            hides_existence: config.prevent_user_existence_errors,
         })
     }
 
@@ -91,6 +119,11 @@ impl Client {
 
     pub(crate) fn allows(&self, flow: OAuthFlow) -> bool {
         self.flows.contains(&flow)
+    }
+
+    pub(crate) fn allows_auth(&self, flow: AuthFlow) -> bool {
+        let rotates = flow == AuthFlow::RefreshTokenAuth && self.rotation.is_some();
+        !rotates && self.auth_flows.contains(&flow)
     }
 
     /// Where a sign-in ends, when the client registered it.
@@ -105,6 +138,16 @@ impl Client {
 
     pub(crate) fn scopes(&self) -> &[String] {
         &self.scopes
+    }
+
+    /// Whether `presented` is the base64 of HMAC-SHA256(secret, username ‖ client ID), which proves the secret.
+    pub(crate) fn has_secret_hash(&self, username: &str, presented: &str) -> bool {
+        let Some(secret) = &self.secret else { return false };
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
+        let message = format!("{username}{}", self.id);
+        STANDARD
+            .decode(presented)
+            .is_ok_and(|presented| hmac::verify(&key, message.as_bytes(), &presented).is_ok())
     }
 
     /// Compares digests, so that the time does not reveal the secret or its length.

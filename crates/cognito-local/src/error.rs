@@ -1,5 +1,6 @@
 //! Failures of the services that are not the fault of the caller.
 
+use crate::keys::SignError;
 use crate::password::PasswordError;
 use crate::store::StoreError;
 
@@ -9,4 +10,6 @@ pub(crate) enum ServiceError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Password(#[from] PasswordError),
+    #[error(transparent)]
+    Sign(#[from] SignError),
 }

@@ -1,6 +1,7 @@
-//! The front doors of the pool, over the same services: the OAuth 2.0 endpoints that programs call, and the pages that
-//! browsers open. Another protocol is another module beside these two, merged into [`router`].
+//! The front doors of the pool, over the same services: the OAuth 2.0 endpoints that programs call, the AWS API that SDKs
+//! and Amplify call, and the pages that browsers open.
 
+mod api;
 mod guard;
 mod oauth;
 mod pages;
@@ -22,6 +23,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) fn router(state: AppState) -> Router {
     oauth::router(&state.urls.pool_id)
+        .merge(api::router())
         .merge(pages::router())
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))

@@ -2,6 +2,8 @@
 
 mod accounts;
 mod attempt;
+mod attributes;
+mod auth_flow;
 mod clock;
 mod config;
 mod directory;
@@ -14,17 +16,19 @@ mod models;
 mod password;
 mod pool;
 mod redirect;
+mod refusal;
 mod secret;
 mod serve;
 mod sign_in;
+mod srp;
 mod store;
 mod tokens;
 mod urls;
 
 pub use clock::Clock;
 pub use config::{
-    ClientConfig, ClientSecret, ConfigError, ConfigFileError, Mfa, OAuthFlow, PasswordPolicy, PoolConfig,
-    RefreshTokenRotation, ResourceServerConfig, TokenLifetimes, UserConfig,
+    AuthFlow, ClientConfig, ClientSecret, ConfigError, ConfigFileError, FirstFactor, Mfa, OAuthFlow,
+    PasswordPolicy, PoolConfig, RefreshTokenRotation, ResourceServerConfig, TokenLifetimes, UserConfig,
 };
 pub use keys::{rotate_keys, withdraw_old_keys};
 pub use password::PasswordError;

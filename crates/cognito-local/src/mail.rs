@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use crate::models::{Mail, MailPurpose, User};
-use crate::secret::random_six_digits;
+use crate::secret::random_digits;
 use crate::store::{Store, StoreError, mail, settings};
 
 /// The mails of the pool.
@@ -23,7 +23,7 @@ impl Mailbox {
     }
 }
 
-/// Mails a new code to `user`, in the caller's transaction. Without a user it writes as much, so that the time does not
+/// Mails a new code to `user`, in the caller's transaction. Without a user or an address it writes as much, so that the time does not
 /// reveal whether an account exists.
 pub(crate) fn send_code(
     tx: &Connection,
@@ -31,8 +31,20 @@ pub(crate) fn send_code(
     purpose: MailPurpose,
     now: i64,
 ) -> Result<(), StoreError> {
-    match user {
-        Some(user) => mail::send_code(tx, user, purpose, &random_six_digits()?, now),
+    match user.filter(|user| user.email.is_some()) {
+        Some(user) => mail::send_code(tx, user, purpose, &random_digits(digits(purpose))?, now),
         None => settings::write_decoy(tx),
     }
+}
+
+/// How many digits a code has, as Cognito mails them.
+const fn digits(purpose: MailPurpose) -> usize {
+    if matches!(purpose, MailPurpose::SignIn) { 8 } else { 6 }
+}
+
+/// Returns an address as Cognito shows it to whoever asked for a code: `a***@e***`.
+pub(crate) fn masked_address(address: &str) -> String {
+    let first = |text: &str| text.chars().next().map_or_else(String::new, String::from);
+    let (local, domain) = address.rsplit_once('@').unwrap_or((address, "e"));
+    format!("{}***@{}***", first(local), first(domain))
 }

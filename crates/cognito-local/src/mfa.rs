@@ -8,7 +8,7 @@ use crate::attempt::{CodeOutcome, check_code};
 use crate::clock::Clock;
 use crate::config::Mfa;
 use crate::models::User;
-use crate::secret::token_digest;
+use crate::secret::{random_key, token_digest};
 use crate::store::{Store, StoreError, users};
 
 /// The authenticator apps of the pool's users.
@@ -61,9 +61,10 @@ impl SecondFactor {
     /// Returns the step that a sign-in of `user` needs after the password.
     pub(crate) fn next_step(&self, user: &User) -> Option<Step> {
         match (self.mode, &user.totp_secret) {
-            (Mfa::Optional | Mfa::Required, Some(_)) => Some(Step::EnterCode),
+            (Mfa::Required, Some(_)) => Some(Step::EnterCode),
             (Mfa::Required, None) => Some(Step::SetUpApp),
-            (Mfa::Off, _) | (Mfa::Optional, None) => None,
+            (Mfa::Optional, Some(_)) if user.totp_enabled => Some(Step::EnterCode),
+            (Mfa::Off | Mfa::Optional, _) => None,
         }
     }
 
@@ -105,17 +106,52 @@ pub(crate) fn check_app_code(
         (None, Some(enrolment)) => Some(enrolment.totp.clone()),
         _ => None,
     };
+    let outcome = check_totp(tx, user, totp.as_ref(), code, now_ms)?;
+    if outcome == CodeOutcome::Accepted && enrolment.is_some() {
+        users::enable_totp(tx, &user.sub)?;
+    }
+    Ok(outcome)
+}
+
+/// Checks the first code of an app with this secret, and registers the app when it is right. It replaces an existing one.
+pub(crate) fn register_app(
+    tx: &Connection,
+    user: &User,
+    secret: &[u8],
+    code: &str,
+    now_ms: i64,
+) -> Result<CodeOutcome, StoreError> {
+    check_totp(tx, user, Some(&totp(secret, &user.username, "")), code, now_ms)
+}
+
+/// Each code works once (RFC 6238, section 5.2): one that has been used is expired.
+fn check_totp(
+    tx: &Connection,
+    user: &User,
+    totp: Option<&Totp>,
+    code: &str,
+    now_ms: i64,
+) -> Result<CodeOutcome, StoreError> {
     let subject = token_digest(&format!("totp:{}", user.sub));
-    check_code(tx, &subject, now_ms, || {
+    let mut used_before = false;
+    let outcome = check_code(tx, &subject, now_ms, || {
         let seconds = u64::try_from(now_ms / 1000).unwrap_or_default();
-        let step = totp.as_ref().and_then(|totp| totp.check(code, seconds));
-        // Each code works once (RFC 6238, section 5.2).
-        let last = users::totp_last_step(tx, &user.sub)?;
-        let new_step = step.and_then(|step| i64::try_from(step).ok()).filter(|step| *step > last);
-        let (Some(totp), Some(step)) = (&totp, new_step) else { return Ok(false) };
-        users::set_totp(tx, &user.sub, totp.secret().as_ref(), step)?;
-        Ok(true)
-    })
+        let step = totp.and_then(|totp| totp.check(code, seconds)).and_then(|step| i64::try_from(step).ok());
+        let (Some(totp), Some(step)) = (totp, step) else { return Ok(false) };
+        let secret = totp.secret();
+        let same_app = user.totp_secret.as_deref() == Some(secret.as_ref());
+        used_before = same_app && step <= users::totp_last_step(tx, &user.sub)?;
+        if !used_before {
+            users::set_totp(tx, &user.sub, secret.as_ref(), step)?;
+        }
+        Ok(!used_before)
+    })?;
+    Ok(if outcome == CodeOutcome::Wrong && used_before { CodeOutcome::Expired } else { outcome })
+}
+
+/// Returns a secret for an authenticator app, of the length that Cognito's have.
+pub(crate) fn new_app_secret() -> Result<Vec<u8>, StoreError> {
+    Ok(random_key()?)
 }
 
 /// Six digits, 30 seconds, SHA-1 and one step of tolerance to either side, as every authenticator app expects.

@@ -1,4 +1,4 @@
-//! Passwords: argon2id hashes, and the policy for new ones.
+//! Passwords: what is stored of them, and the policy for new ones.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +7,8 @@ use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::PasswordPolicy;
+use crate::models::{Credentials, SrpVerifier};
+use crate::srp;
 
 /// Longest password that is hashed (Cognito: 256 characters); each character is at most 4 bytes.
 const MAX_CHARACTERS: usize = 256;
@@ -21,6 +23,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
     decoy: Arc<str>,
+    /// `None` in a pool that stores no verifiers of the Secure Remote Password protocol.
+    pool_name: Option<Arc<str>>,
 }
 
 /// The right to hash; it ends when dropped.
@@ -38,12 +42,20 @@ pub enum PasswordError {
     /// The hash function failed.
     #[error("argon2id failed: {0}")]
     Hash(String),
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes")]
+    Random(#[from] aws_lc_rs::error::Unspecified),
 }
 
 impl Passwords {
-    pub(crate) fn new() -> Result<Self, PasswordError> {
+    /// `pool_name` is what follows the region in the ID of the pool. Without it, only hashes are stored.
+    pub(crate) fn new(pool_name: Option<&str>) -> Result<Self, PasswordError> {
         let decoy = hash(b"the password of nobody")?;
-        Ok(Self { turns: Arc::new(Semaphore::new(1)), decoy: decoy.into() })
+        Ok(Self {
+            turns: Arc::new(Semaphore::new(1)),
+            decoy: decoy.into(),
+            pool_name: pool_name.map(Arc::from),
+        })
     }
 
     pub(crate) async fn turn(&self) -> Result<Turn, PasswordError> {
@@ -54,10 +66,29 @@ impl Passwords {
         }
     }
 
-    pub(crate) async fn hash(&self, password: &str) -> Result<String, PasswordError> {
-        let turn = self.turn().await?;
-        let password = password.to_owned();
-        turn.run(move || hash(password.as_bytes())).await?.1
+    /// Returns what is stored of a new password.
+    pub(crate) async fn protect(&self, username: &str, password: &str) -> Result<Credentials, PasswordError> {
+        let (turn, hash) = self.turn().await?.hash(password).await?;
+        let (_, srp) = self.new_verifier(turn, username, password).await?;
+        Ok(Credentials { hash, srp })
+    }
+
+    /// Returns the verifier of a password, unless the pool stores none.
+    pub(crate) async fn new_verifier(
+        &self,
+        turn: Turn,
+        username: &str,
+        password: &str,
+    ) -> Result<(Turn, Option<SrpVerifier>), PasswordError> {
+        let Some(pool_name) = self.pool_name.clone() else { return Ok((turn, None)) };
+        let (username, password) = (username.to_owned(), password.to_owned());
+        let (turn, verifier) = turn.run(move || srp::new_verifier(&pool_name, &username, &password)).await?;
+        Ok((turn, Some(verifier?)))
+    }
+
+    /// Whether users can sign in by the Secure Remote Password protocol.
+    pub(crate) fn stores_verifiers(&self) -> bool {
+        self.pool_name.is_some()
     }
 }
 
@@ -83,8 +114,16 @@ impl Turn {
         .await
     }
 
+    async fn hash(self, password: &str) -> Result<(Self, String), PasswordError> {
+        let password = password.to_owned();
+        let (turn, hash) = self.run(move || hash(password.as_bytes())).await?;
+        Ok((turn, hash?))
+    }
+
+    /// Runs expensive work on a thread for blocking work.
+    ///
     /// The turn goes with the work, so that a request that goes away does not let another hash start beside it.
-    async fn run<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static>(
         self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<(Self, T), PasswordError> {
@@ -141,8 +180,9 @@ mod tests {
 
     #[tokio::test]
     async fn hashes_are_argon2id_and_verify() {
-        let passwords = Passwords::new().unwrap();
-        let hash = passwords.hash("Wonder-land1").await.unwrap();
+        let passwords = Passwords::new(None).unwrap();
+        let Credentials { hash, srp } = passwords.protect("alice", "Wonder-land1").await.unwrap();
+        assert!(srp.is_none());
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         let turn = passwords.turn().await.unwrap();
         let (turn, right) = turn.verify("Wonder-land1", Some(hash.clone())).await.unwrap();

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::accounts::{Accounts, ConfiguredUserError, create_missing};
+use crate::auth_flow::AuthFlows;
 use crate::clock::Clock;
 use crate::config::{ConfigError, PoolConfig, UserConfig};
 use crate::directory::{Client, Directory};
@@ -18,7 +19,7 @@ use crate::mfa::SecondFactor;
 use crate::password::{PasswordError, Passwords};
 use crate::secret::{random_client_secret, random_key};
 use crate::sign_in::SignIns;
-use crate::store::{Store, StoreError, settings};
+use crate::store::{Store, StoreError, groups, settings};
 use crate::tokens::Tokens;
 use crate::urls::PoolUrls;
 
@@ -125,8 +126,11 @@ impl LocalPool {
         let store = blocking(move || Store::open(path.as_deref())).await?;
         let secrets = init_pool(&store, &config.pool_id).await?;
         let directory = Arc::new(load_directory(&store, config.clone()).await?);
-        let passwords = blocking(Passwords::new).await?;
-        create_missing(&store, &passwords, &config.users).await?;
+        let pool_name = config.store_srp_verifiers.then(|| urls.pool_name().to_owned());
+        let passwords = blocking(move || Passwords::new(pool_name.as_deref())).await?;
+        create_missing(&store, &passwords, &config.users, clock.unix_seconds()).await?;
+        let (names, now) = (config.groups, clock.unix_seconds());
+        store.write(move |tx| groups::insert_missing(tx, &names, now)).await?;
         let state = state(store, urls, directory, passwords, clock, &secrets);
         Ok(Self { state, configured_users: config.users.into() })
     }
@@ -256,11 +260,24 @@ fn state(
         form_key.clone(),
         urls.pool_id.clone(),
     );
+    let tokens = Tokens::new(store.clone(), keys.clone(), clock.clone(), Arc::clone(&urls), rotation_key);
+    let sign_ins = SignIns::new(store.clone(), passwords.clone(), second_factor.clone(), clock.clone());
     AppState {
         accounts: Accounts::new(store.clone(), passwords.clone(), clock.clone()),
-        sign_ins: SignIns::new(store.clone(), passwords, second_factor.clone(), clock.clone()),
+        auth_flows: AuthFlows {
+            store: store.clone(),
+            passwords,
+            sign_ins: sign_ins.clone(),
+            second_factor: second_factor.clone(),
+            tokens: tokens.clone(),
+            directory: Arc::clone(&directory),
+            clock: clock.clone(),
+            pool_name: urls.pool_name().into(),
+            decoy_key: form_key.clone(),
+        },
+        sign_ins,
         second_factor,
-        tokens: Tokens::new(store.clone(), keys.clone(), clock.clone(), Arc::clone(&urls), rotation_key),
+        tokens,
         keys,
         mailbox: Mailbox::new(store),
         csrf: CsrfKey::new(form_key),

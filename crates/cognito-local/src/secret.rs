@@ -34,16 +34,16 @@ pub(crate) fn random_client_secret() -> Result<String, Unspecified> {
     Ok(bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect())
 }
 
-/// Returns a code of six digits, each code equally likely, as Cognito mails them.
-pub(crate) fn random_six_digits() -> Result<String, Unspecified> {
-    const CODES: u32 = 1_000_000;
-    const FAIR: u32 = u32::MAX - u32::MAX % CODES; // Above it, the remainder would favour small codes.
+/// Returns a code of up to nine digits, each code equally likely.
+pub(crate) fn random_digits(count: usize) -> Result<String, Unspecified> {
+    let codes = 10_u32.pow(u32::try_from(count.min(9)).unwrap_or(9));
+    let fair = u32::MAX - u32::MAX % codes; // Above it, the remainder would favour small codes.
     loop {
         let mut bytes = [0; 4];
         rand::fill(&mut bytes)?;
         let number = u32::from_be_bytes(bytes);
-        if number < FAIR {
-            return Ok(format!("{:06}", number % CODES));
+        if number < fair {
+            return Ok(format!("{:0count$}", number % codes));
         }
     }
 }
@@ -63,10 +63,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_have_six_digits() {
-        for _ in 0..200 {
-            let code = random_six_digits().unwrap();
-            assert!(code.len() == 6 && code.bytes().all(|b| b.is_ascii_digit()), "{code}");
+    fn codes_have_the_requested_number_of_digits() {
+        for count in (0..200).map(|n| 6 + n % 3) {
+            let code = random_digits(count).unwrap();
+            assert!(code.len() == count && code.bytes().all(|b| b.is_ascii_digit()), "{code}");
         }
     }
 

@@ -69,7 +69,7 @@ impl SignIns {
             Verification::Wrong => return Ok(PasswordOutcome::Rejected),
             Verification::Locked => return Ok(PasswordOutcome::Locked),
         };
-        if !user.confirmed {
+        if !user.is_confirmed() {
             return Ok(PasswordOutcome::Unconfirmed { username: user.username });
         }
         match self.second_factor.next_step(&user) {
@@ -81,13 +81,17 @@ impl SignIns {
         }
     }
 
-    async fn verify_password(&self, login: &str, password: &str) -> Result<Verification, ServiceError> {
-        let key = users::login_key(login);
+    /// Checks a password, and counts a wrong one. A right one also gets its verifier for the Secure Remote Password
+    /// protocol, if it has none yet.
+    pub(crate) async fn verify_password(
+        &self,
+        login: &str,
+        password: &str,
+    ) -> Result<Verification, ServiceError> {
+        let key = login.to_owned();
         let turn = self.passwords.turn().await?;
         let now_ms = self.clock.unix_millis();
-        // The throttle counts by the typed login: if a name and an address were locked together, that would reveal that
-        // they belong to the same user.
-        let subject = token_digest(&key);
+        let subject = throttle_subject(login);
         let looked_up = subject.clone();
         let (user, locked) = self
             .store
@@ -98,20 +102,28 @@ impl SignIns {
         if locked {
             return Ok(Verification::Locked);
         }
-        let hash = user.as_ref().map(|user| user.password_hash.clone());
+        let hash = user.as_ref().map(|user| user.credentials.hash.clone());
         let (turn, right) = turn.verify(password, hash).await?;
+        let right_user = user.filter(|_| right);
+        let (turn, new_verifier) = match &right_user {
+            Some(user) if user.credentials.srp.is_none() => {
+                self.passwords.new_verifier(turn, &user.username, password).await?
+            }
+            _ => (turn, None),
+        };
         let now_ms = self.clock.unix_millis();
+        let (sub, verifier) = (right_user.as_ref().map(|user| user.sub.clone()), new_verifier);
         self.store
-            .write(move |tx| match right {
-                true => throttle::clear(tx, &subject),
-                false => throttle::record_failure(tx, &subject, now_ms),
+            .write(move |tx| {
+                let Some(sub) = sub else { return throttle::record_failure(tx, &subject, now_ms) };
+                if let Some(verifier) = verifier {
+                    users::set_srp_verifier(tx, &sub, &verifier)?;
+                }
+                throttle::clear(tx, &subject)
             })
             .await?;
         drop(turn);
-        Ok(match user {
-            Some(user) if right => Verification::Right(Box::new(user)),
-            _ => Verification::Wrong,
-        })
+        Ok(right_user.map_or(Verification::Wrong, |user| Verification::Right(Box::new(user))))
     }
 
     async fn start_session(&self, user: User) -> Result<SignedIn, StoreError> {
@@ -197,8 +209,15 @@ impl SignIns {
     }
 }
 
-enum Verification {
+/// The result of a login and a password, before anything else is checked.
+pub(crate) enum Verification {
     Right(Box<User>),
     Wrong,
     Locked,
+}
+
+/// The throttle counts by the typed login: if a name and an address were locked together, that would reveal that they
+/// belong to the same user.
+pub(crate) fn throttle_subject(login: &str) -> Vec<u8> {
+    token_digest(&users::login_key(login))
 }

@@ -3,9 +3,11 @@
 //! Every change is one transaction, on disk before it is acknowledged. The submodules hold the statements: each function
 //! takes the connection of the transaction that it is part of.
 
+pub(crate) mod api_sessions;
 pub(crate) mod challenges;
 pub(crate) mod codes;
 pub(crate) mod grants;
+pub(crate) mod groups;
 pub(crate) mod keys;
 pub(crate) mod mail;
 pub(crate) mod sessions;
@@ -19,8 +21,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 const SCHEMA: &str = include_str!("store/schema.sql");
+const FROM_VERSION_2: &str = include_str!("store/from_version_2.sql");
 
 /// How long a change waits for another process (`rotate-keys`) that holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -142,13 +145,44 @@ fn create_schema(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match found {
-        0 => {
-            transaction.execute_batch(SCHEMA)?;
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-            transaction.commit()?;
-            Ok(())
-        }
-        SCHEMA_VERSION => Ok(()),
-        found => Err(StoreError::SchemaVersion { found }),
+        SCHEMA_VERSION => return Ok(()),
+        0 => {}
+        2 => transaction.execute_batch(FROM_VERSION_2)?,
+        found => return Err(StoreError::SchemaVersion { found }),
+    }
+    transaction.execute_batch(SCHEMA)?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    Ok(transaction.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The users table of version 2, with one confirmed and one unconfirmed user.
+    const VERSION_2: &str = "
+        CREATE TABLE users (
+            sub TEXT PRIMARY KEY, username TEXT NOT NULL, username_key TEXT NOT NULL UNIQUE,
+            password_hash TEXT NOT NULL, email TEXT, email_key TEXT, email_verified INTEGER NOT NULL DEFAULT 0,
+            confirmed INTEGER NOT NULL DEFAULT 0, generation INTEGER NOT NULL DEFAULT 0,
+            attributes TEXT NOT NULL DEFAULT '{}', totp_secret BLOB, totp_last_step INTEGER NOT NULL DEFAULT 0
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE grants (origin_jti TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+        CREATE TABLE mail_codes (sub TEXT) STRICT;
+        CREATE TABLE mails (id INTEGER) STRICT;
+        INSERT INTO users (sub, username, username_key, password_hash, confirmed, totp_secret)
+            VALUES ('1', 'alice', 'alice', 'hash', 1, x'01'), ('2', 'bob', 'bob', 'hash', 0, NULL);
+        PRAGMA user_version = 2;";
+
+    #[test]
+    fn users_of_an_older_file_are_kept() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(VERSION_2).unwrap();
+        create_schema(&mut connection).unwrap();
+        let alice = users::find_by_username(&connection, "alice").unwrap().unwrap();
+        let bob = users::find_by_username(&connection, "bob").unwrap().unwrap();
+        assert!(alice.is_confirmed() && alice.enabled && alice.totp_enabled);
+        assert!(alice.credentials.srp.is_none() && alice.created_at > 0);
+        assert!(!bob.is_confirmed() && !bob.totp_enabled);
     }
 }

@@ -15,14 +15,14 @@ use crate::directory::Client;
 use crate::keys::KeyRing;
 use crate::models::{AuthorizationCode, Session, TokenUse};
 use crate::secret::{random_token, token_digest};
-use crate::store::{Store, StoreError, codes, grants};
+use crate::store::{Store, StoreError, codes, grants, users};
 use crate::urls::PoolUrls;
 use claims::{Issue, MachineClaims};
-use exchange::{Granted, PresentedToken, committed, narrowed, redeem, rotate};
+use exchange::{PresentedToken, committed, narrowed, redeem, rotate};
 
 pub(crate) use claims::attribute_claims;
-pub(crate) use exchange::{CodeExchange, GrantError};
-pub(crate) use introspection::ActiveToken;
+pub(crate) use exchange::{API_SCOPE, CodeExchange, GrantError, Granted, grant_by_api};
+pub(crate) use introspection::{ActiveToken, TokenError};
 
 /// Issues, refreshes, verifies and revokes tokens.
 #[derive(Clone)]
@@ -49,12 +49,12 @@ pub(crate) struct CodeRequest<'a> {
 #[derive(Serialize)]
 pub(crate) struct TokenResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
-    id_token: Option<String>,
-    access_token: String,
+    pub(crate) id_token: Option<String>,
+    pub(crate) access_token: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    refresh_token: Option<String>,
-    expires_in: u32,
-    token_type: &'static str,
+    pub(crate) refresh_token: Option<String>,
+    pub(crate) expires_in: u32,
+    pub(crate) token_type: &'static str,
 }
 
 impl Tokens {
@@ -106,7 +106,7 @@ impl Tokens {
         let now = self.clock.unix_seconds();
         let owner = Arc::clone(client);
         let granted = self.store.write(move |tx| committed(redeem(tx, &owner, &exchange, now))).await??;
-        self.tokens(client, granted, now).await
+        self.sign(client, granted, now).await
     }
 
     /// Returns new tokens for a refresh token. `scope` can request less than was granted (RFC 6749, section 6).
@@ -119,13 +119,35 @@ impl Tokens {
         if !client.allows(OAuthFlow::Code) {
             return Err(GrantError::Unauthorized);
         }
+        self.refresh_grant(client, refresh_token, scope).await
+    }
+
+    /// Returns new tokens for a refresh token, also to a client without OAuth flows.
+    pub(crate) async fn refresh_grant(
+        &self,
+        client: &Arc<Client>,
+        refresh_token: String,
+        scope: Option<String>,
+    ) -> Result<TokenResponse, GrantError> {
         let now_ms = self.clock.unix_millis();
         let owner = Arc::clone(client);
         let key = self.rotation_key.clone();
         let presented = PresentedToken { refresh_token, scope };
         let granted =
             self.store.write(move |tx| committed(rotate(tx, &owner, &presented, &key, now_ms))).await??;
-        self.tokens(client, granted, now_ms / 1000).await
+        self.sign(client, granted, now_ms / 1000).await
+    }
+
+    /// Returns the name of the user whom a refresh token belongs to.
+    pub(crate) async fn username_of(&self, refresh_token: &str) -> Result<Option<String>, StoreError> {
+        let digest = token_digest(refresh_token);
+        self.store
+            .read(move |db| {
+                let Some(token) = grants::find_refresh_token(db, &digest)? else { return Ok(None) };
+                let Some(grant) = grants::find(db, &token.origin_jti)? else { return Ok(None) };
+                Ok(users::find_by_sub(db, &grant.sub)?.map(|user| user.username))
+            })
+            .await
     }
 
     /// Revokes the grant of a refresh token. An unknown token counts as revoked.
@@ -168,7 +190,13 @@ impl Tokens {
         })
     }
 
-    async fn tokens(&self, client: &Client, granted: Granted, now: i64) -> Result<TokenResponse, GrantError> {
+    /// Signs the tokens of a grant.
+    pub(crate) async fn sign(
+        &self,
+        client: &Client,
+        granted: Granted,
+        now: i64,
+    ) -> Result<TokenResponse, GrantError> {
         let issue = Issue {
             issuer: &self.urls.issuer,
             user: &granted.user,
@@ -180,7 +208,8 @@ impl Tokens {
         let lifetimes = &client.lifetimes;
         let access_claims = issue.access(lifetimes.access_token_seconds);
         let access_token = self.keys.current(TokenUse::Access).await?.sign(&access_claims)?;
-        let id_token = if granted.scope.split(' ').any(|scope| scope == "openid") {
+        let wants_id_token = granted.grant.by_api || granted.scope.split(' ').any(|scope| scope == "openid");
+        let id_token = if wants_id_token {
             let claims = issue.id(lifetimes.id_token_seconds, granted.nonce.as_deref(), &access_token);
             Some(self.keys.current(TokenUse::Id).await?.sign(&claims)?)
         } else {
@@ -197,14 +226,10 @@ impl Tokens {
 }
 
 impl Tokens {
-    /// Verifies an access token of a user. Returns `None` unless this pool signed it, it has not expired, and its grant
-    /// is not revoked.
-    pub(crate) async fn active_token(&self, token: &str) -> Result<Option<ActiveToken>, StoreError> {
+    /// Verifies an access token of a user: this pool signed it, it has not expired, and its grant is not revoked.
+    pub(crate) async fn active_token(&self, token: &str) -> Result<ActiveToken, TokenError> {
         let keys = self.keys.all().await?;
-        let claims = introspection::verify(token, &keys, &self.urls.issuer, self.clock.unix_seconds());
-        match claims {
-            Some(claims) => self.store.read(move |db| introspection::find_active(db, claims)).await,
-            None => Ok(None),
-        }
+        let claims = introspection::verify(token, &keys, &self.urls.issuer, self.clock.unix_seconds())?;
+        self.store.read(move |db| introspection::find_active(db, claims)).await?.ok_or(TokenError::Revoked)
     }
 }

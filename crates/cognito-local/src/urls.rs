@@ -16,6 +16,11 @@ impl PoolUrls {
         let origin = loopback_origin(&public_url)?;
         Some(Self { issuer: format!("{origin}/{pool_id}"), pool_id, public_url, origin })
     }
+
+    /// Returns what follows the region in the ID of the pool. Clients use it in the Secure Remote Password protocol.
+    pub(crate) fn pool_name(&self) -> &str {
+        self.pool_id.rsplit_once('_').map_or(&*self.pool_id, |(_, name)| name)
+    }
 }
 
 fn loopback_origin(url: &Url) -> Option<String> {

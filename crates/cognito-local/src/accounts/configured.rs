@@ -3,10 +3,10 @@
 use rusqlite::Connection;
 
 use crate::config::UserConfig;
-use crate::models::User;
+use crate::models::{Credentials, User};
 use crate::password::{PasswordError, Passwords};
 use crate::secret::random_id;
-use crate::store::{Store, StoreError, users};
+use crate::store::{Store, StoreError, groups, users};
 
 /// Why a configured user cannot be created.
 pub(crate) enum ConfiguredUserError {
@@ -26,16 +26,20 @@ pub(crate) async fn create_missing(
     store: &Store,
     passwords: &Passwords,
     configured: &[UserConfig],
+    now: i64,
 ) -> Result<(), ConfiguredUserError> {
     for config in configured {
         let username = config.username.clone();
         let existing = store.read(move |db| users::find_by_username(db, &username)).await?;
-        let password_hash = match existing {
+        let credentials = match existing {
             Some(_) => None,
-            None => Some(passwords.hash(&config.password).await.map_err(ConfiguredUserError::Password)?),
+            None => {
+                let protected = passwords.protect(&config.username, &config.password).await;
+                Some(protected.map_err(ConfiguredUserError::Password)?)
+            }
         };
         let user = config.clone();
-        if !store.write(move |tx| create_or_update(tx, user, password_hash)).await? {
+        if !store.write(move |tx| create_or_update(tx, user, credentials, now)).await? {
             return Err(ConfiguredUserError::EmailTaken { username: config.username.clone() });
         }
     }
@@ -46,10 +50,11 @@ pub(crate) async fn create_missing(
 fn create_or_update(
     tx: &Connection,
     config: UserConfig,
-    password_hash: Option<String>,
+    credentials: Option<Credentials>,
+    now: i64,
 ) -> Result<bool, StoreError> {
     if let Some(user) = users::find_by_username(tx, &config.username)? {
-        users::replace_groups(tx, &user.sub, &config.groups)?;
+        groups::replace_of_user(tx, &user.sub, &config.groups)?;
         return Ok(true);
     }
     if let Some(email) = &config.email
@@ -57,18 +62,14 @@ fn create_or_update(
     {
         return Ok(false);
     }
+    let credentials = credentials.ok_or(StoreError::Damaged("user"))?;
     let user = User {
-        sub: random_id(),
-        username: config.username,
-        password_hash: password_hash.ok_or(StoreError::Damaged("user"))?,
         email_verified: config.email.is_some(),
         email: config.email,
-        confirmed: true,
-        generation: 0,
         attributes: config.attributes,
-        totp_secret: None,
+        ..User::new(random_id(), config.username, credentials, now)
     };
     users::insert(tx, &user)?;
-    users::replace_groups(tx, &user.sub, &config.groups)?;
+    groups::replace_of_user(tx, &user.sub, &config.groups)?;
     Ok(true)
 }

@@ -191,6 +191,9 @@ fn check_client(client: &ClientConfig, scopes: &BTreeSet<String>, key: &Key) -> 
         Err(key.error(format!("`{scope}` is not a scope of a resource server of this pool")))
     })?;
     check_lifetimes(&client.lifetimes, &key.name("lifetimes"))?;
+    if !(3..=15).contains(&client.auth_session_minutes) {
+        return Err(key.name("auth_session_minutes").error("must be 3 to 15"));
+    }
     match client.refresh_token_rotation {
         Some(rotation) if rotation.retry_grace_period_seconds > 60 => Err(key
             .name("refresh_token_rotation")
@@ -263,7 +266,7 @@ pub(crate) fn is_email(text: &str) -> bool {
 }
 
 /// The standard attributes of OpenID Connect that Cognito has, and custom ones; not those that the pool sets itself.
-fn is_settable_attribute(name: &str) -> bool {
+pub(crate) fn is_settable_attribute(name: &str) -> bool {
     const STANDARD: [&str; 16] = [
         "address",
         "birthdate",

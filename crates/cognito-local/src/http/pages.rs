@@ -1,5 +1,6 @@
 //! The hosted UI: what a browser opens. The pages need no JavaScript.
 
+mod api_operations;
 mod assets;
 mod authorize;
 mod authorize_request;
@@ -40,6 +41,7 @@ pub(super) fn router() -> Router<AppState> {
         .route("/mfa/setup", get(mfa::show_setup).post(mfa::set_up))
         .route("/logout", get(logout::logout))
         .route("/mailbox", get(mailbox::mailbox))
+        .route("/api", get(api_operations::api_operations))
         .route("/", get(home::home))
         .route("/assets/{name}", get(assets::asset))
         .fallback(page::not_found)

@@ -6,6 +6,7 @@ use aws_lc_rs::hmac;
 use axum::extract::FromRef;
 
 use crate::accounts::Accounts;
+use crate::auth_flow::AuthFlows;
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::keys::KeyRing;
@@ -33,6 +34,7 @@ impl CsrfKey {
 #[derive(Clone)]
 pub(crate) struct AppState {
     pub(crate) accounts: Accounts,
+    pub(crate) auth_flows: AuthFlows,
     pub(crate) sign_ins: SignIns,
     pub(crate) second_factor: SecondFactor,
     pub(crate) tokens: Tokens,

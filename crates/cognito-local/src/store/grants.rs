@@ -8,8 +8,8 @@ use crate::models::{Grant, RefreshToken};
 pub(crate) fn insert(connection: &Connection, grant: &Grant, now: i64) -> Result<(), StoreError> {
     connection.execute("DELETE FROM grants WHERE expires_at <= ?1", [now])?;
     connection.execute(
-        "INSERT INTO grants (origin_jti, event_id, sub, client_id, scope, resource, auth_time, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO grants (origin_jti, event_id, sub, client_id, scope, resource, auth_time, expires_at, by_api)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         params![
             grant.origin_jti,
             grant.event_id,
@@ -18,7 +18,8 @@ pub(crate) fn insert(connection: &Connection, grant: &Grant, now: i64) -> Result
             grant.scope,
             grant.resource,
             grant.auth_time,
-            grant.expires_at
+            grant.expires_at,
+            grant.by_api
         ],
     )?;
     Ok(())
@@ -26,7 +27,7 @@ pub(crate) fn insert(connection: &Connection, grant: &Grant, now: i64) -> Result
 
 pub(crate) fn find(connection: &Connection, origin_jti: &str) -> Result<Option<Grant>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT origin_jti, event_id, sub, client_id, scope, resource, auth_time, expires_at, revoked
+        "SELECT origin_jti, event_id, sub, client_id, scope, resource, auth_time, expires_at, revoked, by_api
          FROM grants WHERE origin_jti = ?1",
     )?;
     let grant = statement
@@ -41,6 +42,7 @@ pub(crate) fn find(connection: &Connection, origin_jti: &str) -> Result<Option<G
                 auth_time: row.get(6)?,
                 expires_at: row.get(7)?,
                 revoked: row.get(8)?,
+                by_api: row.get(9)?,
             })
         })
         .optional()?;

@@ -17,11 +17,11 @@ impl ToSql for MailPurpose {
 
 impl FromSql for MailPurpose {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        match value.as_str()? {
-            "confirm" => Ok(Self::Confirm),
-            "reset" => Ok(Self::Reset),
-            _ => Err(FromSqlError::InvalidType),
-        }
+        let text = value.as_str()?;
+        [Self::Confirm, Self::Reset, Self::Verify, Self::SignIn, Self::Invitation]
+            .into_iter()
+            .find(|purpose| purpose.as_str() == text)
+            .ok_or(FromSqlError::InvalidType)
     }
 }
 
@@ -38,6 +38,17 @@ pub(crate) fn send_code(
          ON CONFLICT (sub, purpose) DO UPDATE SET code = excluded.code, expires_at = excluded.expires_at",
         params![user.sub, purpose, code, now + purpose.lifetime_seconds()],
     )?;
+    insert(connection, user, purpose, code, now)
+}
+
+/// Stores a mail for the mailbox.
+pub(crate) fn insert(
+    connection: &Connection,
+    user: &User,
+    purpose: MailPurpose,
+    code: &str,
+    now: i64,
+) -> Result<(), StoreError> {
     connection.execute(
         "INSERT INTO mails (recipient, username, purpose, code, sent_at) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![user.email, user.username, purpose, code, now],
@@ -46,16 +57,15 @@ pub(crate) fn send_code(
     Ok(())
 }
 
-/// Returns the valid code of a user, if there is one.
+/// Returns the code that was mailed last, and when it expires or expired.
 pub(crate) fn code(
     connection: &Connection,
     sub: &str,
     purpose: MailPurpose,
-    now: i64,
-) -> Result<Option<String>, StoreError> {
+) -> Result<Option<(String, i64)>, StoreError> {
     let mut statement = connection
-        .prepare_cached("SELECT code FROM mail_codes WHERE sub = ?1 AND purpose = ?2 AND expires_at > ?3")?;
-    Ok(statement.query_row(params![sub, purpose, now], |row| row.get(0)).optional()?)
+        .prepare_cached("SELECT code, expires_at FROM mail_codes WHERE sub = ?1 AND purpose = ?2")?;
+    Ok(statement.query_row(params![sub, purpose], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
 pub(crate) fn delete_code(
@@ -64,6 +74,12 @@ pub(crate) fn delete_code(
     purpose: MailPurpose,
 ) -> Result<(), StoreError> {
     connection.execute("DELETE FROM mail_codes WHERE sub = ?1 AND purpose = ?2", params![sub, purpose])?;
+    Ok(())
+}
+
+/// Deletes all codes of a user, because they were mailed to an address that the user no longer has.
+pub(crate) fn delete_codes(connection: &Connection, sub: &str) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM mail_codes WHERE sub = ?1", [sub])?;
     Ok(())
 }
 

@@ -1,12 +1,30 @@
-//! Users and the groups they are in.
+//! Users.
 
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::StoreError;
-use crate::models::User;
+use crate::models::{Credentials, SrpVerifier, User, UserStatus};
 
-const COLUMNS: &str =
-    "sub, username, password_hash, email, email_verified, confirmed, attributes, totp_secret, generation";
+const COLUMNS: &str = "sub, username, password_hash, srp_salt, srp_verifier, password_expires_at, email,
+    email_verified, status, enabled, created_at, modified_at, generation, attributes, totp_secret,
+    totp_pending_secret, totp_enabled, totp_preferred";
+
+impl ToSql for UserStatus {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.as_str().into())
+    }
+}
+
+impl FromSql for UserStatus {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let text = value.as_str()?;
+        [Self::Unconfirmed, Self::Confirmed, Self::ResetRequired, Self::ForceChangePassword]
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or(FromSqlError::InvalidType)
+    }
+}
 
 /// Returns the form in which names and addresses are compared: lower case, as in a case-insensitive Cognito pool.
 pub(crate) fn login_key(login: &str) -> String {
@@ -14,38 +32,62 @@ pub(crate) fn login_key(login: &str) -> String {
 }
 
 pub(crate) fn insert(connection: &Connection, user: &User) -> Result<(), StoreError> {
-    let attributes = serde_json::to_string(&user.attributes).map_err(|_| StoreError::Damaged("attribute"))?;
     connection.execute(
-        "INSERT INTO users (sub, username, username_key, password_hash, email, email_key, email_verified,
-                            confirmed, attributes)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        params![
+        "INSERT INTO users (sub, username, username_key, password_hash, status, created_at, modified_at)
+         VALUES (?1, ?2, ?3, '', ?4, ?5, ?5)",
+        params![user.sub, user.username, login_key(&user.username), user.status, user.created_at],
+    )?;
+    save(connection, user, user.modified_at)
+}
+
+/// Stores a user who was read in the same transaction. The name and the app that is set up do not change here.
+pub(crate) fn save(connection: &Connection, user: &User, now: i64) -> Result<(), StoreError> {
+    let attributes = serde_json::to_string(&user.attributes).map_err(|_| StoreError::Damaged("attribute"))?;
+    let srp = user.credentials.srp.as_ref();
+    connection
+        .prepare_cached(
+            "UPDATE users SET password_hash = ?2, srp_salt = ?3, srp_verifier = ?4, password_expires_at = ?5,
+                 email = ?6, email_key = ?7, email_verified = ?8, status = ?9, enabled = ?10, modified_at = ?11,
+                 generation = ?12, attributes = ?13, totp_pending_secret = ?14, totp_enabled = ?15,
+                 totp_preferred = ?16
+             WHERE sub = ?1",
+        )?
+        .execute(params![
             user.sub,
-            user.username,
-            login_key(&user.username),
-            user.password_hash,
+            user.credentials.hash,
+            srp.map(|srp| &srp.salt),
+            srp.map(|srp| &srp.verifier),
+            user.password_expires_at,
             user.email,
             user.email.as_deref().map(login_key),
             user.email_verified,
-            user.confirmed,
-            attributes
-        ],
-    )?;
+            user.status,
+            user.enabled,
+            now,
+            user.generation,
+            attributes,
+            user.totp_pending_secret,
+            user.totp_enabled,
+            user.totp_preferred
+        ])?;
     Ok(())
 }
 
 /// Finds a user by name, or else by verified e-mail address.
 pub(crate) fn find_by_login(connection: &Connection, login: &str) -> Result<Option<User>, StoreError> {
-    let key = login_key(login);
-    let by_name = find_by_username(connection, &key)?;
-    if by_name.is_some() {
-        return Ok(by_name);
-    }
-    find(connection, "email_key = ?1 AND email_verified = 1", &key)
+    let by_name = find_by_username(connection, login)?;
+    if by_name.is_some() { Ok(by_name) } else { find_by_verified_email(connection, login) }
 }
 
 pub(crate) fn find_by_username(connection: &Connection, username: &str) -> Result<Option<User>, StoreError> {
     find(connection, "username_key = ?1", &login_key(username))
+}
+
+pub(crate) fn find_by_verified_email(
+    connection: &Connection,
+    email: &str,
+) -> Result<Option<User>, StoreError> {
+    find(connection, "email_key = ?1 AND email_verified = 1", &login_key(email))
 }
 
 pub(crate) fn find_by_sub(connection: &Connection, sub: &str) -> Result<Option<User>, StoreError> {
@@ -60,70 +102,62 @@ fn find(connection: &Connection, condition: &str, value: &str) -> Result<Option<
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<User> {
-    let attributes: String = row.get(6)?;
+    let srp = row.get::<_, Option<_>>("srp_salt")?.zip(row.get::<_, Option<_>>("srp_verifier")?);
+    let attributes: String = row.get("attributes")?;
     Ok(User {
-        sub: row.get(0)?,
-        username: row.get(1)?,
-        password_hash: row.get(2)?,
-        email: row.get(3)?,
-        email_verified: row.get(4)?,
-        confirmed: row.get(5)?,
+        sub: row.get("sub")?,
+        username: row.get("username")?,
+        credentials: Credentials {
+            hash: row.get("password_hash")?,
+            srp: srp.map(|(salt, verifier)| SrpVerifier { salt, verifier }),
+        },
+        password_expires_at: row.get("password_expires_at")?,
+        email: row.get("email")?,
+        email_verified: row.get("email_verified")?,
+        status: row.get("status")?,
+        enabled: row.get("enabled")?,
+        created_at: row.get("created_at")?,
+        modified_at: row.get("modified_at")?,
+        generation: row.get("generation")?,
         attributes: serde_json::from_str(&attributes).map_err(|e| {
-            rusqlite::Error::FromSqlConversionFailure(6, rusqlite::types::Type::Text, Box::new(e))
+            rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(e))
         })?,
-        totp_secret: row.get(7)?,
-        generation: row.get(8)?,
+        totp_secret: row.get("totp_secret")?,
+        totp_pending_secret: row.get("totp_pending_secret")?,
+        totp_enabled: row.get("totp_enabled")?,
+        totp_preferred: row.get("totp_preferred")?,
     })
 }
 
-/// The user's groups, in alphabetical order.
-pub(crate) fn groups(connection: &Connection, sub: &str) -> Result<Vec<String>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT group_name FROM memberships WHERE sub = ?1 ORDER BY group_name")?;
-    let names = statement.query_map([sub], |row| row.get(0))?;
-    Ok(names.collect::<Result<_, _>>()?)
-}
-
-pub(crate) fn replace_groups(
-    connection: &Connection,
-    sub: &str,
-    groups: &[String],
-) -> Result<(), StoreError> {
-    connection.execute("DELETE FROM memberships WHERE sub = ?1", [sub])?;
-    for group in groups {
-        connection.execute(
-            "INSERT OR IGNORE INTO memberships (sub, group_name) VALUES (?1, ?2)",
-            params![sub, group],
-        )?;
-    }
+/// Deletes a user with everything that belongs to the account.
+pub(crate) fn delete(connection: &Connection, sub: &str) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM users WHERE sub = ?1", [sub])?;
     Ok(())
 }
 
-/// Sets a new password. This invalidates the sessions, challenges and authorization codes of the old one, including
-/// those that are being created at this moment.
-pub(crate) fn set_password(
+/// Stores the verifier of the present password.
+pub(crate) fn set_srp_verifier(
     connection: &Connection,
     sub: &str,
-    password_hash: &str,
+    srp: &SrpVerifier,
 ) -> Result<(), StoreError> {
     connection.execute(
-        "UPDATE users SET password_hash = ?2, generation = generation + 1 WHERE sub = ?1",
-        params![sub, password_hash],
+        "UPDATE users SET srp_salt = ?2, srp_verifier = ?3 WHERE sub = ?1",
+        params![sub, srp.salt, srp.verifier],
     )?;
     Ok(())
 }
 
 /// Confirms the account and its address; `false` when another account holds that address.
-pub(crate) fn confirm(connection: &Connection, user: &User) -> Result<bool, StoreError> {
+pub(crate) fn confirm(connection: &Connection, mut user: User, now: i64) -> Result<bool, StoreError> {
     if let Some(email) = &user.email
-        && find(connection, "email_key = ?1 AND email_verified = 1", &login_key(email))?.is_some()
+        && find_by_verified_email(connection, email)?.is_some()
     {
         return Ok(false);
     }
-    connection.execute(
-        "UPDATE users SET confirmed = 1, email_verified = (email IS NOT NULL) WHERE sub = ?1",
-        [&user.sub],
-    )?;
+    user.status = UserStatus::Confirmed;
+    user.email_verified = user.email.is_some();
+    save(connection, &user, now)?;
     Ok(true)
 }
 
@@ -140,8 +174,14 @@ pub(crate) fn set_totp(
     step: i64,
 ) -> Result<(), StoreError> {
     connection.execute(
-        "UPDATE users SET totp_secret = ?2, totp_last_step = ?3 WHERE sub = ?1",
+        "UPDATE users SET totp_secret = ?2, totp_last_step = ?3, totp_pending_secret = NULL WHERE sub = ?1",
         params![sub, secret, step],
     )?;
+    Ok(())
+}
+
+/// Turns an authenticator app on for sign-in, as the preferred second factor.
+pub(crate) fn enable_totp(connection: &Connection, sub: &str) -> Result<(), StoreError> {
+    connection.execute("UPDATE users SET totp_enabled = 1, totp_preferred = 1 WHERE sub = ?1", [sub])?;
     Ok(())
 }

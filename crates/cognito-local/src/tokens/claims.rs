@@ -18,7 +18,8 @@ pub(crate) struct AccessClaims<'a> {
     #[serde(rename = "cognito:groups", skip_serializing_if = "<[_]>::is_empty")]
     groups: &'a [String],
     iss: &'a str,
-    version: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u8>,
     client_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     aud: Option<&'a str>,
@@ -90,7 +91,8 @@ impl Issue<'_> {
             sub: &self.user.sub,
             groups: self.groups,
             iss: self.issuer,
-            version: 2,
+            // Only tokens of the hosted UI have a version.
+            version: (!self.grant.by_api).then_some(2),
             client_id: &self.grant.client_id,
             aud: self.grant.resource.as_deref(),
             origin_jti: &self.grant.origin_jti,
@@ -112,7 +114,7 @@ impl Issue<'_> {
         access_token: &str,
     ) -> IdClaims<'a> {
         IdClaims {
-            at_hash: Some(at_hash(access_token)),
+            at_hash: (!self.grant.by_api).then(|| at_hash(access_token)),
             sub: &self.user.sub,
             groups: self.groups,
             iss: self.issuer,
@@ -126,7 +128,8 @@ impl Issue<'_> {
             exp: self.now + i64::from(lifetime_seconds),
             iat: self.now,
             jti: random_id(),
-            attributes: attribute_claims(self.user, self.scope),
+            // A sign-in through the API is not limited by scopes.
+            attributes: attribute_claims(self.user, if self.grant.by_api { "profile" } else { self.scope }),
         }
     }
 }
@@ -174,8 +177,9 @@ pub(crate) fn attribute_claims(user: &User, scope: &str) -> Map<String, Value> {
     }
     claims.extend(other_attributes(&user.attributes, all, asked("phone")));
     if claims.contains_key("phone_number") {
-        // The pool sends no text messages, so it has not verified a number.
-        claims.insert("phone_number_verified".to_owned(), false.into());
+        // The pool sends no text messages, so only an administrator can have verified a number.
+        let verified = user.attributes.get("phone_number_verified").is_some_and(|value| value == "true");
+        claims.insert("phone_number_verified".to_owned(), verified.into());
     }
     claims
 }
@@ -188,7 +192,7 @@ fn other_attributes(
     let shown = move |name: &str| all || (phone && name == "phone_number");
     attributes
         .iter()
-        .filter(move |(name, _)| shown(name))
+        .filter(move |(name, _)| shown(name) && *name != "phone_number_verified")
         .map(|(name, value)| (name.clone(), value.clone().into()))
 }
 

@@ -9,7 +9,10 @@ use crate::directory::Client;
 use crate::keys::SignError;
 use crate::models::{AuthorizationCode, Grant, RefreshToken, User};
 use crate::secret::{random_id, random_token, secrets_match, token_digest};
-use crate::store::{StoreError, codes, grants, users};
+use crate::store::{StoreError, codes, grants, groups, users};
+
+/// The scope of all tokens that the API gives, and the one that its operations require.
+pub(crate) const API_SCOPE: &str = "aws.cognito.signin.user.admin";
 
 /// A code as a client presents it.
 pub(crate) struct CodeExchange {
@@ -23,6 +26,12 @@ pub(crate) struct CodeExchange {
 pub(crate) enum GrantError {
     #[error("the code or refresh token is unknown, used, expired or revoked, or does not fit the request")]
     Invalid,
+    #[error("the refresh token has expired")]
+    Expired,
+    #[error("the refresh token has been revoked")]
+    Revoked,
+    #[error("the refresh token has been replaced by another one")]
+    Reused,
     #[error("redirect_uri is not the one of the authorization request")]
     RedirectUri,
     #[error("the client may not use this grant")]
@@ -42,7 +51,7 @@ pub(super) struct PresentedToken {
 }
 
 /// The outcome of a transaction, with the data that the tokens need.
-pub(super) struct Granted {
+pub(crate) struct Granted {
     pub(super) grant: Grant,
     /// The scope of the grant, or a part of it.
     pub(super) scope: String,
@@ -114,8 +123,10 @@ fn verifier_fits(verifier: &str, challenge: &str) -> bool {
 }
 
 fn active_user(tx: &Connection, sub: &str) -> Result<(User, Vec<String>), GrantError> {
-    let user = users::find_by_sub(tx, sub)?.filter(|user| user.confirmed).ok_or(GrantError::Invalid)?;
-    let groups = users::groups(tx, sub)?;
+    let user = users::find_by_sub(tx, sub)?
+        .filter(|user| user.is_confirmed() && user.enabled)
+        .ok_or(GrantError::Invalid)?;
+    let groups = groups::names_of_user(tx, sub)?;
     Ok((user, groups))
 }
 
@@ -126,20 +137,51 @@ fn start_grant(
     now: i64,
 ) -> Result<(Grant, String), GrantError> {
     let grant = Grant {
-        origin_jti: random_id(),
-        event_id: random_id(),
         sub: code.sub.clone(),
-        client_id: client.id.clone(),
         scope: code.scope.clone(),
         resource: code.resource.clone(),
         auth_time: code.auth_time,
+        ..new_grant(client, now)
+    };
+    let refresh_token = insert_grant(tx, &grant, now)?;
+    Ok((grant, refresh_token))
+}
+
+/// Starts a grant for a sign-in through the API, in the caller's transaction.
+pub(crate) fn grant_by_api(
+    tx: &Connection,
+    client: &Client,
+    user: User,
+    now: i64,
+) -> Result<Granted, StoreError> {
+    let grant =
+        Grant { sub: user.sub.clone(), scope: API_SCOPE.to_owned(), by_api: true, ..new_grant(client, now) };
+    let refresh_token = Some(insert_grant(tx, &grant, now)?);
+    let groups = groups::names_of_user(tx, &user.sub)?;
+    Ok(Granted { scope: grant.scope.clone(), grant, user, groups, nonce: None, refresh_token })
+}
+
+fn new_grant(client: &Client, now: i64) -> Grant {
+    Grant {
+        origin_jti: random_id(),
+        event_id: random_id(),
+        sub: String::new(),
+        client_id: client.id.clone(),
+        scope: String::new(),
+        resource: None,
+        auth_time: now,
         expires_at: now + i64::from(client.lifetimes.refresh_token_seconds),
         revoked: false,
-    };
-    grants::insert(tx, &grant, now)?;
-    let refresh_token = random_token().map_err(StoreError::from)?;
+        by_api: false,
+    }
+}
+
+/// Returns the refresh token of the grant.
+fn insert_grant(tx: &Connection, grant: &Grant, now: i64) -> Result<String, StoreError> {
+    grants::insert(tx, grant, now)?;
+    let refresh_token = random_token()?;
     grants::insert_refresh_token(tx, &token_digest(&refresh_token), &grant.origin_jti)?;
-    Ok((grant, refresh_token))
+    Ok(refresh_token)
 }
 
 pub(super) fn rotate(
@@ -152,13 +194,19 @@ pub(super) fn rotate(
     let digest = token_digest(&presented.refresh_token);
     let token = grants::find_refresh_token(tx, &digest)?.ok_or(GrantError::Invalid)?;
     let grant = grants::find(tx, &token.origin_jti)?.ok_or(GrantError::Invalid)?;
-    if grant.client_id != client.id || grant.revoked || grant.expires_at <= now_ms / 1000 {
+    if grant.client_id != client.id {
         return Err(GrantError::Invalid);
+    }
+    if grant.revoked {
+        return Err(GrantError::Revoked);
+    }
+    if grant.expires_at <= now_ms / 1000 {
+        return Err(GrantError::Expired);
     }
     if is_reused(&token, client, now_ms) {
         // A retired token in use means that somebody has stolen it (RFC 9700, section 4.14.2).
         grants::revoke(tx, &grant.origin_jti)?;
-        return Err(GrantError::Invalid);
+        return Err(GrantError::Reused);
     }
     let (user, groups) = active_user(tx, &grant.sub)?;
     let scope = narrowed(&grant.scope, presented.scope.as_deref())?;

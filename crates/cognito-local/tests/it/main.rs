@@ -4,6 +4,7 @@
 
 mod account;
 mod authorize;
+mod aws_api;
 mod golden;
 mod guard;
 mod keys;

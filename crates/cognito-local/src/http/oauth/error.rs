@@ -78,7 +78,10 @@ impl From<GrantError> for OAuthError {
     fn from(error: GrantError) -> Self {
         let description = error.to_string();
         match error {
-            GrantError::Invalid => Self::bad_request("invalid_grant", description),
+            // One description for all: a stolen token does not tell the thief why it fails.
+            GrantError::Invalid | GrantError::Expired | GrantError::Revoked | GrantError::Reused => {
+                Self::bad_request("invalid_grant", GrantError::Invalid.to_string())
+            }
             GrantError::RedirectUri | GrantError::Unauthorized => {
                 Self::bad_request("unauthorized_client", description)
             }

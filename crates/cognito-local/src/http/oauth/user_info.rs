@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use super::error::OAuthError;
-use crate::tokens::{ActiveToken, Tokens, attribute_claims};
+use crate::tokens::{ActiveToken, TokenError, Tokens, attribute_claims};
 
 /// Returns the claims that the scopes of the access token release (OpenID Connect Core 1.0, section 5.3).
 pub(super) async fn user_info(State(tokens): State<Tokens>, headers: HeaderMap) -> Response {
@@ -17,11 +17,11 @@ pub(super) async fn user_info(State(tokens): State<Tokens>, headers: HeaderMap) 
         Err(error) => return error.into_response(),
     };
     match tokens.active_token(token).await {
-        Ok(Some(token)) if token.scope.split(' ').any(|scope| scope == "openid") => {
+        Ok(token) if token.scope.split(' ').any(|scope| scope == "openid") => {
             Json(user_claims(&token)).into_response()
         }
-        Ok(_) => BearerError::InvalidToken.into_response(),
-        Err(error) => OAuthError::internal(error).into_response(),
+        Err(TokenError::Store(error)) => OAuthError::internal(error).into_response(),
+        Ok(_) | Err(_) => BearerError::InvalidToken.into_response(),
     }
 }
 

@@ -57,6 +57,9 @@ pub(super) fn code_problem(outcome: CodeOutcome) -> Option<(StatusCode, &'static
         CodeOutcome::Wrong => {
             Some((StatusCode::BAD_REQUEST, "Invalid verification code provided, please try again."))
         }
+        CodeOutcome::Expired => {
+            Some((StatusCode::BAD_REQUEST, "Invalid code provided, please request a code again."))
+        }
         CodeOutcome::Locked => {
             Some((StatusCode::TOO_MANY_REQUESTS, "Attempt limit exceeded, please try after some time."))
         }

@@ -48,6 +48,9 @@ impl MailView {
         let (subject, text) = match mail.purpose {
             MailPurpose::Confirm => ("Your verification code", "The confirmation code of"),
             MailPurpose::Reset => ("Your password reset code", "The code to set a new password for"),
+            MailPurpose::Verify => ("Your verification code", "The code to verify the address of"),
+            MailPurpose::SignIn => ("Your sign-in code", "The code to sign in as"),
+            MailPurpose::Invitation => ("Your temporary password", "The temporary password of"),
         };
         Self {
             recipient: mail.recipient,

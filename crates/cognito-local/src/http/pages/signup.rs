@@ -1,5 +1,6 @@
 //! `/signup`: creating an account.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -58,11 +59,12 @@ pub(super) async fn sign_up(
     let username = form.field("username").trim();
     let account = NewAccount {
         username: username.to_owned(),
-        email: form.field("email").trim().to_owned(),
+        email: Some(form.field("email").trim().to_owned()),
         password: form.field("password").to_owned(),
+        attributes: BTreeMap::new(),
     };
     match accounts.sign_up(account).await.map_err(|e| page.failure(e))? {
-        SignUp::Created => Ok(found(&page.request.link_with("/confirm", &[("login_hint", username)]))),
+        SignUp::Created(_) => Ok(found(&page.request.link_with("/confirm", &[("login_hint", username)]))),
         SignUp::UsernameTaken => {
             let username = Some("User already exists".to_owned());
             let problems = Problems { username, ..Problems::default() };

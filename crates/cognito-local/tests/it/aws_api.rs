@@ -1,0 +1,8 @@
+//! The AWS API: its protocol, and the operations of users.
+
+mod account;
+mod protocol;
+mod sign_in;
+mod sign_up;
+mod srp;
+mod support;
