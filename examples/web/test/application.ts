@@ -8,11 +8,11 @@ export class Application {
   readonly page: Page;
   /** Violations of the content security policy, and uncaught errors. */
   readonly faults: string[] = [];
-  readonly #site: Running;
+  readonly url: string;
 
-  private constructor(page: Page, site: Running) {
+  private constructor(page: Page, url: string) {
     this.page = page;
-    this.#site = site;
+    this.url = url;
   }
 
   static async open(browser: Browser, site: Running, options: BrowserContextOptions = {}): Promise<Application> {
@@ -22,7 +22,7 @@ export class Application {
   }
 
   static async inNewTab(page: Page, site: Running): Promise<Application> {
-    const application = new Application(page, site);
+    const application = new Application(page, site.url);
     page.on('pageerror', (error) => application.faults.push(String(error)));
     page.on('console', (message) => {
       if (/Content Security Policy|Refused|TrustedScript|Warning/.test(message.text())) application.faults.push(message.text());
@@ -53,7 +53,7 @@ export class Application {
   }
 
   async create(title: string, description = ''): Promise<void> {
-    await this.page.goto(`${this.#site.url}/#new`);
+    await this.page.goto(`${this.url}/#new`);
     await this.heading('New item').waitFor();
     await this.page.getByLabel('Title').fill(title);
     await this.page.getByLabel('Description').fill(description);
@@ -66,15 +66,11 @@ export class Application {
     await this.page.setInputFiles('input[type=file]', { name, mimeType: 'text/plain', buffer });
   }
 
-  async text(): Promise<string> {
-    return this.page.locator('#root').innerText();
-  }
-
   /** The tokens, as oidc-client-ts stores them. */
   async tokens(): Promise<{ access_token: string; refresh_token: string }> {
     const stored = await this.page.evaluate(() => {
       const key = Object.keys(localStorage).find((name) => name.startsWith('oidc.user:'));
-      return key === undefined ? undefined : localStorage.getItem(key);
+      return key && localStorage[key];
     });
     if (typeof stored !== 'string') throw new Error('nobody is signed in');
     return JSON.parse(stored);

@@ -12,7 +12,7 @@ let site: Running;
 let browser: Browser;
 
 before(async () => {
-  backend = await startBackend('--pool', 'test/pool.toml');
+  backend = await startBackend({ pool: 'test/pool.toml' });
   site = await serveBuiltPage(backend);
   browser = await launchBrowser();
 });
@@ -72,8 +72,8 @@ test('an access token that the API rejects is renewed once', async () => {
   const before = await app.tokens();
   await app.page.evaluate(() => {
     const key = Object.keys(localStorage).find((name) => name.startsWith('oidc.user:')) ?? '';
-    const user = JSON.parse(localStorage.getItem(key) ?? '{}');
-    localStorage.setItem(key, JSON.stringify({ ...user, access_token: `${user.access_token}x` }));
+    const user = JSON.parse(localStorage[key]);
+    localStorage[key] = JSON.stringify({ ...user, access_token: `${user.access_token}x` });
   });
   await app.create('Created at the second try');
   assert.notEqual((await app.tokens()).refresh_token, before.refresh_token);

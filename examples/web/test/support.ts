@@ -7,6 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
 import { contentSecurityPolicy, deployedPage } from '../hosting.ts';
 
+export type { Locator, Page } from 'playwright-core';
+
 const EXAMPLE = new URL('..', import.meta.url).pathname;
 const REPOSITORY = join(EXAMPLE, '../..');
 const TYPES: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
@@ -16,26 +18,29 @@ export interface Running {
   stop(): Promise<void>;
 }
 
+/** The ports that `cargo run` uses. */
+export const LOCAL_PORTS = { api: 8000, cognito: 9229, dynamodb: 9230, s3: 9231 };
+
 export interface Backend extends Running {
   readonly userPool: string;
   readonly s3: string;
+  readonly ports: typeof LOCAL_PORTS;
 }
 
-/** Starts `dev --ephemeral` on free ports, as `cargo run` does on its usual ones. */
-export async function startBackend(...options: string[]): Promise<Backend> {
-  const services = ['api', 'cognito', 's3', 'dynamodb'] as const;
-  const ports = await freePorts(services.length);
-  const program = join(process.env['CARGO_TARGET_DIR'] ?? join(REPOSITORY, 'target'), 'debug/dev');
-  const flags = services.flatMap((service, i) => [`--${service}-port`, String(ports[i])]);
-  const child = spawn(program, ['--ephemeral', ...flags, ...options], { cwd: EXAMPLE, stdio: 'ignore' });
+/** Starts `dev --ephemeral`, on free ports unless others are given. */
+export async function startBackend(settings: { pool?: string; ports?: typeof LOCAL_PORTS | undefined } = {}): Promise<Backend> {
+  const ports = settings.ports ?? await freePorts();
+  const flags = Object.entries(ports).flatMap(([service, port]) => [`--${service}-port`, String(port)]);
+  if (settings.pool !== undefined) flags.push('--pool', settings.pool);
+  const child = spawn(programPath('dev'), ['--ephemeral', ...flags], { cwd: EXAMPLE, stdio: 'ignore' });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const [url = '', userPool = '', s3 = ''] = ports.map((port) => `http://localhost:${port}`);
+  const [url, userPool, s3] = [ports.api, ports.cognito, ports.s3].map((port) => `http://localhost:${port}`) as [string, string, string];
   await answers(`${url}/health/ready`);
   const stop = async () => {
     child.kill('SIGTERM');
     await exited;
   };
-  return { url, userPool, s3, stop };
+  return { url, userPool, s3, ports, stop };
 }
 
 /** Serves the built page as a deployment does: with its settings and its content security policy. */
@@ -80,7 +85,12 @@ export function launchBrowser() {
   });
 }
 
-export async function answers(url: string): Promise<void> {
+/** Where cargo puts a program of this repository. */
+export function programPath(name: string): string {
+  return join(process.env['CARGO_TARGET_DIR'] ?? join(REPOSITORY, 'target'), 'debug', name);
+}
+
+async function answers(url: string): Promise<void> {
   const deadline = Date.now() + 30_000;
   for (;;) {
     const response = await fetch(url).catch(() => undefined);
@@ -90,11 +100,11 @@ export async function answers(url: string): Promise<void> {
   }
 }
 
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(servers.map(listen));
-  await Promise.all(servers.map(close));
-  return ports;
+async function freePorts(): Promise<typeof LOCAL_PORTS> {
+  const servers = Object.keys(LOCAL_PORTS).map((service) => [service, createServer()] as const);
+  const ports = await Promise.all(servers.map(async ([service, server]) => [service, await listen(server)] as const));
+  await Promise.all(servers.map(([, server]) => close(server)));
+  return { ...LOCAL_PORTS, ...Object.fromEntries(ports) };
 }
 
 function listen(server: Server): Promise<number> {
