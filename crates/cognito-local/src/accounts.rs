@@ -1,5 +1,6 @@
 //! Creating an account, confirming it, and setting a new password.
 
+mod administration;
 mod configured;
 mod own;
 
@@ -16,6 +17,7 @@ use crate::password::Passwords;
 use crate::secret::{random_id, secrets_match, token_digest};
 use crate::store::{Store, StoreError, grants, mail, users};
 
+pub(crate) use administration::{Invitation, NewUser};
 pub(crate) use configured::{ConfiguredUserError, create_missing};
 pub(crate) use own::AppPreference;
 

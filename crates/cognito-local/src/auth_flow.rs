@@ -16,10 +16,10 @@ use crate::clock::Clock;
 use crate::config::FirstFactor;
 use crate::directory::{Client, Directory};
 use crate::mfa::{SecondFactor, Step, check_app_code};
-use crate::models::{User, UserStatus};
+use crate::models::{Credentials, User, UserStatus};
 use crate::password::Passwords;
 use crate::refusal::{Refusal, app_code, decide};
-use crate::sign_in::{SignIns, Verification};
+use crate::sign_in::{Obstacle, SignIns, Verification, obstacle};
 use crate::store::{Store, StoreError, users};
 use crate::tokens::{Granted, TokenResponse, Tokens, grant_by_api};
 use session::{Loaded, Pending, load, open};
@@ -170,7 +170,7 @@ impl AuthFlows {
         .await
     }
 
-    async fn protect(&self, login: &str, password: &str) -> Result<crate::models::Credentials, Refusal> {
+    async fn protect(&self, login: &str, password: &str) -> Result<Credentials, Refusal> {
         let key = login.to_owned();
         let user = self.store.read(move |db| users::find_by_login(db, &key)).await?;
         let username = user.map_or_else(|| login.to_owned(), |user| user.username);
@@ -227,12 +227,14 @@ impl AuthFlows {
         login: &str,
         now: i64,
     ) -> Result<Decision, Refusal> {
-        require_active(&user, now)?;
-        let pending = match (user.status, self.second_factor.next_step(&user)) {
-            (UserStatus::ForceChangePassword, _) => Pending::NewPasswordRequired,
-            (_, Some(Step::EnterCode)) => Pending::SoftwareTokenMfa,
-            (_, Some(Step::SetUpApp)) => Pending::MfaSetup { secret: None, verified: false },
-            (_, None) => return Ok(Decision::Granted(Box::new(grant_by_api(tx, client, user, now)?))),
+        if let Some(obstacle) = obstacle(&user, now) {
+            return Err(refusal(obstacle));
+        }
+        let pending = match self.second_factor.next_step(&user) {
+            Some(Step::SetPassword) => Pending::NewPasswordRequired,
+            Some(Step::EnterCode) => Pending::SoftwareTokenMfa,
+            Some(Step::SetUpApp) => Pending::MfaSetup { secret: None, verified: false },
+            None => return Ok(Decision::Granted(Box::new(grant_by_api(tx, client, user, now)?))),
         };
         let expires_at = now + client.auth_session_seconds;
         let session = session::new(&client.id, login, Some(&user), &pending, expires_at)?;
@@ -262,17 +264,11 @@ fn unchanged(tx: &Connection, sub: &str, generation: i64) -> Result<Option<User>
     Ok(users::find_by_sub(tx, sub)?.filter(|user| user.generation == generation))
 }
 
-/// Checks, in Cognito's order, what can keep a user with the right password from signing in.
-fn require_active(user: &User, now: i64) -> Result<(), Refusal> {
-    if !user.enabled {
-        return Err(Refusal::user_disabled());
-    }
-    match user.status {
-        UserStatus::Unconfirmed => Err(Refusal::user_not_confirmed()),
-        UserStatus::ResetRequired => Err(Refusal::password_reset_required()),
-        UserStatus::ForceChangePassword if user.password_expires_at.is_some_and(|end| end <= now) => {
-            Err(Refusal::temporary_password_expired())
-        }
-        UserStatus::Confirmed | UserStatus::ForceChangePassword => Ok(()),
+fn refusal(obstacle: Obstacle) -> Refusal {
+    match obstacle {
+        Obstacle::Disabled => Refusal::user_disabled(),
+        Obstacle::Unconfirmed => Refusal::user_not_confirmed(),
+        Obstacle::ResetRequired => Refusal::password_reset_required(),
+        Obstacle::TemporaryPasswordExpired => Refusal::temporary_password_expired(),
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Client {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) secret: Option<SecretString>,
+    /// What the pool says of the client.
+    pub(crate) config: ClientConfig,
     flows: Vec<OAuthFlow>,
     callback_urls: Vec<RegisteredUrl>,
     logout_urls: Vec<RegisteredUrl>,
@@ -101,6 +103,7 @@ impl Client {
             id: config.id.clone(),
             name: config.name.clone().unwrap_or_else(|| config.id.clone()),
             secret,
+            config: config.clone(),
             flows: config.flows.clone(),
             callback_urls: registered_urls(&config.callback_urls, &key.name("callback_urls"))?,
             logout_urls: registered_urls(&config.logout_urls, &key.name("logout_urls"))?,

@@ -8,6 +8,7 @@ mod clock;
 mod config;
 mod directory;
 mod error;
+mod groups;
 mod http;
 mod keys;
 mod mail;
@@ -24,6 +25,7 @@ mod srp;
 mod store;
 mod tokens;
 mod urls;
+mod user_filter;
 
 pub use clock::Clock;
 pub use config::{

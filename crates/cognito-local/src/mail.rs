@@ -37,6 +37,19 @@ pub(crate) fn send_code(
     }
 }
 
+/// Mails the temporary password of a new account, if the account has an address.
+pub(crate) fn send_invitation(
+    tx: &Connection,
+    user: &User,
+    temporary_password: &str,
+    now: i64,
+) -> Result<(), StoreError> {
+    if user.email.is_none() {
+        return Ok(());
+    }
+    mail::insert(tx, user, MailPurpose::Invitation, temporary_password, now)
+}
+
 /// How many digits a code has, as Cognito mails them.
 const fn digits(purpose: MailPurpose) -> usize {
     if matches!(purpose, MailPurpose::SignIn) { 8 } else { 6 }

@@ -7,7 +7,7 @@ use totp_rs::{Builder, Secret, Totp};
 use crate::attempt::{CodeOutcome, check_code};
 use crate::clock::Clock;
 use crate::config::Mfa;
-use crate::models::User;
+use crate::models::{User, UserStatus};
 use crate::secret::{random_key, token_digest};
 use crate::store::{Store, StoreError, users};
 
@@ -24,6 +24,8 @@ pub(crate) struct SecondFactor {
 /// What a sign-in still needs after the right password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
+    /// A password instead of the temporary one.
+    SetPassword,
     /// A code of the app.
     EnterCode,
     /// The user has no app yet, and the pool requires one.
@@ -58,8 +60,11 @@ impl SecondFactor {
         self.mode == Mfa::Off
     }
 
-    /// Returns the step that a sign-in of `user` needs after the password.
+    /// Returns the step that a sign-in of `user` needs after the right password.
     pub(crate) fn next_step(&self, user: &User) -> Option<Step> {
+        if user.status == UserStatus::ForceChangePassword {
+            return Some(Step::SetPassword);
+        }
         match (self.mode, &user.totp_secret) {
             (Mfa::Required, Some(_)) => Some(Step::EnterCode),
             (Mfa::Required, None) => Some(Step::SetUpApp),

@@ -100,6 +100,17 @@ impl UserStatus {
     }
 }
 
+/// A group of users.
+#[derive(Clone)]
+pub(crate) struct Group {
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    pub(crate) role_arn: Option<String>,
+    pub(crate) precedence: Option<i64>,
+    pub(crate) created_at: i64,
+    pub(crate) modified_at: i64,
+}
+
 /// A sign-in through the API that waits for the answer to a challenge.
 pub(crate) struct ApiSession {
     pub(crate) client_id: String,

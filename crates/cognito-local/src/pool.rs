@@ -12,6 +12,7 @@ use crate::auth_flow::AuthFlows;
 use crate::clock::Clock;
 use crate::config::{ConfigError, PoolConfig, UserConfig};
 use crate::directory::{Client, Directory};
+use crate::groups::Groups;
 use crate::http::{AppState, CsrfKey};
 use crate::keys::KeyRing;
 use crate::mail::Mailbox;
@@ -275,6 +276,7 @@ fn state(
             pool_name: urls.pool_name().into(),
             decoy_key: form_key.clone(),
         },
+        groups: Groups::new(store.clone(), clock.clone()),
         sign_ins,
         second_factor,
         tokens,

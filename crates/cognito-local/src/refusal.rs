@@ -38,6 +38,12 @@ refusals! {
     temporary_password_expired: "NotAuthorizedException",
         "Temporary password has expired and must be reset by an administrator.";
     user_not_found: "UserNotFoundException", "User does not exist.";
+    username_exists: "UsernameExistsException", "User already exists";
+    email_exists: "UsernameExistsException", "An account with the given email already exists.";
+    reset_impossible: "NotAuthorizedException", "User password cannot be reset in the current state.";
+    no_verified_address: "InvalidParameterException",
+        "Cannot reset password for the user as there is no registered/verified email or phone_number";
+    group_not_found: "ResourceNotFoundException", "Group not found.";
     user_of_client_not_found: "UserNotFoundException", "Username/client id combination not found.";
     user_not_confirmed: "UserNotConfirmedException", "User is not confirmed.";
     password_reset_required: "PasswordResetRequiredException", "Password reset required for the user";

@@ -48,6 +48,15 @@ pub(crate) fn random_digits(count: usize) -> Result<String, Unspecified> {
     }
 }
 
+/// Returns a temporary password, which satisfies every policy that does not ask for more characters.
+pub(crate) fn random_password(least_characters: usize) -> Result<String, Unspecified> {
+    let mut password = String::from("Aa1!");
+    while password.len() < least_characters.max(16) {
+        password.push_str(&random_client_secret()?[..8]);
+    }
+    Ok(password)
+}
+
 /// Returns the digest that is stored instead of a bearer secret, and by which it is found.
 pub(crate) fn token_digest(token: &str) -> Vec<u8> {
     digest::digest(&digest::SHA256, token.as_bytes()).as_ref().to_vec()

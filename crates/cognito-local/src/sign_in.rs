@@ -4,7 +4,7 @@ use crate::attempt::CodeOutcome;
 use crate::clock::Clock;
 use crate::error::ServiceError;
 use crate::mfa::{Enrolment, SecondFactor, Step, check_app_code};
-use crate::models::{Session, User};
+use crate::models::{Session, User, UserStatus};
 use crate::password::Passwords;
 use crate::secret::{random_token, token_digest};
 use crate::store::{Store, StoreError, challenges, sessions, throttle, users};
@@ -29,9 +29,10 @@ pub(crate) enum PasswordOutcome {
     Rejected,
     /// Too many failures. Even the right password is rejected.
     Locked,
-    /// The account must be confirmed first.
-    Unconfirmed {
+    /// The password is right, but the account cannot be used at present.
+    Obstructed {
         username: String,
+        obstacle: Obstacle,
     },
     /// The sign-in continues with a second factor.
     Challenge {
@@ -39,6 +40,18 @@ pub(crate) enum PasswordOutcome {
         step: Step,
     },
     SignedIn(SignedIn),
+}
+
+/// What keeps a user with the right password from signing in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// An administrator has disabled the account.
+    Disabled,
+    /// The account must be confirmed first.
+    Unconfirmed,
+    /// An administrator wants the password to be reset with a mailed code.
+    ResetRequired,
+    TemporaryPasswordExpired,
 }
 
 /// A completed sign-in, with the secret that the browser keeps.
@@ -69,16 +82,10 @@ impl SignIns {
             Verification::Wrong => return Ok(PasswordOutcome::Rejected),
             Verification::Locked => return Ok(PasswordOutcome::Locked),
         };
-        if !user.is_confirmed() {
-            return Ok(PasswordOutcome::Unconfirmed { username: user.username });
+        if let Some(obstacle) = obstacle(&user, self.clock.unix_seconds()) {
+            return Ok(PasswordOutcome::Obstructed { username: user.username, obstacle });
         }
-        match self.second_factor.next_step(&user) {
-            Some(step) => {
-                let token = self.start_challenge(*user).await?;
-                Ok(PasswordOutcome::Challenge { token, step })
-            }
-            None => Ok(PasswordOutcome::SignedIn(self.start_session(*user).await?)),
-        }
+        self.proceed(*user).await
     }
 
     /// Checks a password, and counts a wrong one. A right one also gets its verifier for the Secure Remote Password
@@ -161,6 +168,48 @@ impl SignIns {
             .await
     }
 
+    /// Replaces the temporary password of the user whose sign-in waits at this challenge. The caller has checked the
+    /// policy.
+    pub(crate) async fn set_first_password(
+        &self,
+        challenge: &str,
+        user: &User,
+        password: &str,
+    ) -> Result<PasswordOutcome, ServiceError> {
+        let credentials = self.passwords.protect(&user.username, password).await?;
+        let (digest, now) = (token_digest(challenge), self.clock.unix_seconds());
+        let user = self
+            .store
+            .write(move |tx| {
+                let Some(sub) = challenges::find_sub(tx, &digest, now)? else { return Ok(None) };
+                let user = users::find_by_sub(tx, &sub)?;
+                let Some(mut user) = user.filter(|user| user.status == UserStatus::ForceChangePassword)
+                else {
+                    return Ok(None);
+                };
+                challenges::delete(tx, &digest)?;
+                user.set_password(credentials, UserStatus::Confirmed);
+                users::save(tx, &user, now)?;
+                Ok(Some(user))
+            })
+            .await?;
+        match user {
+            Some(user) => self.proceed(user).await,
+            None => Ok(PasswordOutcome::Rejected),
+        }
+    }
+
+    /// Continues after the right password.
+    async fn proceed(&self, user: User) -> Result<PasswordOutcome, ServiceError> {
+        match self.second_factor.next_step(&user) {
+            Some(step) => {
+                let token = self.start_challenge(user).await?;
+                Ok(PasswordOutcome::Challenge { token, step })
+            }
+            None => Ok(PasswordOutcome::SignedIn(self.start_session(user).await?)),
+        }
+    }
+
     /// Completes a sign-in with a code of the user's app, or of the app that the user is setting up.
     pub(crate) async fn answer_challenge(
         &self,
@@ -174,7 +223,9 @@ impl SignIns {
             .write(move |tx| {
                 let now = now_ms / 1000;
                 let user = challenges::find_sub(tx, &digest, now)?.map(|sub| users::find_by_sub(tx, &sub));
-                let Some(user) = user.transpose()?.flatten() else {
+                // A temporary password has to be replaced before anything else.
+                let user = user.transpose()?.flatten();
+                let Some(user) = user.filter(|user| user.status != UserStatus::ForceChangePassword) else {
                     return Ok(ChallengeOutcome::Rejected(CodeOutcome::Wrong));
                 };
                 let outcome = check_app_code(tx, &user, &code, enrolment.as_ref(), now_ms)?;
@@ -214,6 +265,21 @@ pub(crate) enum Verification {
     Right(Box<User>),
     Wrong,
     Locked,
+}
+
+/// Returns the first obstacle, in Cognito's order.
+pub(crate) fn obstacle(user: &User, now: i64) -> Option<Obstacle> {
+    if !user.enabled {
+        return Some(Obstacle::Disabled);
+    }
+    match user.status {
+        UserStatus::Unconfirmed => Some(Obstacle::Unconfirmed),
+        UserStatus::ResetRequired => Some(Obstacle::ResetRequired),
+        UserStatus::ForceChangePassword if user.password_expires_at.is_some_and(|end| end <= now) => {
+            Some(Obstacle::TemporaryPasswordExpired)
+        }
+        UserStatus::Confirmed | UserStatus::ForceChangePassword => None,
+    }
 }
 
 /// The throttle counts by the typed login: if a name and an address were locked together, that would reveal that they

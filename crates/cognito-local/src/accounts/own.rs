@@ -122,7 +122,7 @@ impl Accounts {
     }
 
     /// Changes a user in one transaction.
-    async fn change<T, F>(&self, sub: &str, change: F) -> Result<T, Refusal>
+    pub(super) async fn change<T, F>(&self, sub: &str, change: F) -> Result<T, Refusal>
     where
         T: Send + 'static,
         F: FnOnce(&Connection, &mut User, i64) -> Result<T, Refusal> + Send + 'static,
@@ -139,7 +139,7 @@ impl Accounts {
 }
 
 /// Only one account can have an address as its verified one.
-fn require_free_address(tx: &Connection, user: &User) -> Result<(), Refusal> {
+pub(super) fn require_free_address(tx: &Connection, user: &User) -> Result<(), Refusal> {
     let Some(email) = &user.email else { return Ok(()) };
     match users::find_by_verified_email(tx, email)? {
         Some(other) if other.sub != user.sub => Err(Refusal::alias_exists()),

@@ -2,11 +2,15 @@
 
 mod access;
 mod account;
+mod admin_groups;
+mod admin_users;
 mod challenge;
 mod error;
 mod input;
 mod operations;
+mod paging;
 mod password;
+mod pool;
 mod sign_in;
 mod sign_up;
 mod software_token;

@@ -13,6 +13,7 @@ mod login;
 mod logout;
 mod mailbox;
 mod mfa;
+mod new_password;
 mod page;
 mod qr_code;
 mod sign_in_page;
@@ -37,6 +38,7 @@ pub(super) fn router() -> Router<AppState> {
             "/reset-password",
             get(forgot_password::show_reset_password).post(forgot_password::reset_password),
         )
+        .route("/new-password", get(new_password::show_new_password).post(new_password::set_new_password))
         .route("/mfa", get(mfa::show_challenge).post(mfa::answer))
         .route("/mfa/setup", get(mfa::show_setup).post(mfa::set_up))
         .route("/logout", get(logout::logout))

@@ -9,6 +9,7 @@ use crate::accounts::Accounts;
 use crate::auth_flow::AuthFlows;
 use crate::clock::Clock;
 use crate::directory::Directory;
+use crate::groups::Groups;
 use crate::keys::KeyRing;
 use crate::mail::Mailbox;
 use crate::mfa::SecondFactor;
@@ -35,6 +36,7 @@ impl CsrfKey {
 pub(crate) struct AppState {
     pub(crate) accounts: Accounts,
     pub(crate) auth_flows: AuthFlows,
+    pub(crate) groups: Groups,
     pub(crate) sign_ins: SignIns,
     pub(crate) second_factor: SecondFactor,
     pub(crate) tokens: Tokens,

@@ -94,6 +94,44 @@ pub(crate) fn find_by_sub(connection: &Connection, sub: &str) -> Result<Option<U
     find(connection, "sub = ?1", sub)
 }
 
+/// Finds a user as an administrator names one: by name, verified address or `sub`.
+pub(crate) fn find_by_any_name(connection: &Connection, name: &str) -> Result<Option<User>, StoreError> {
+    let found = find_by_login(connection, name)?;
+    if found.is_some() { Ok(found) } else { find_by_sub(connection, name) }
+}
+
+/// Returns up to `limit` users for whom `wanted` is true, in the order of their keys and after the key `after`; with a
+/// group, its members only.
+pub(crate) fn page(
+    connection: &Connection,
+    group: Option<&str>,
+    after: &str,
+    limit: usize,
+    wanted: impl Fn(&User) -> bool,
+) -> Result<Vec<User>, StoreError> {
+    let query = format!(
+        "SELECT {COLUMNS} FROM users
+         WHERE username_key > ?1 AND (?2 IS NULL OR sub IN (SELECT sub FROM memberships WHERE group_name = ?2))
+         ORDER BY username_key"
+    );
+    let mut statement = connection.prepare_cached(&query)?;
+    let mut rows = statement.query(params![after, group])?;
+    let mut users = Vec::new();
+    while users.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        let user = from_row(row)?;
+        if wanted(&user) {
+            users.push(user);
+        }
+    }
+    Ok(users)
+}
+
+pub(crate) fn count(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.query_row("SELECT count(*) FROM users", [], |row| row.get(0))?)
+}
+
 fn find(connection: &Connection, condition: &str, value: &str) -> Result<Option<User>, StoreError> {
     let query = format!("SELECT {COLUMNS} FROM users WHERE {condition}");
     let mut statement = connection.prepare_cached(&query)?;

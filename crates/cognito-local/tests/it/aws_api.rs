@@ -1,6 +1,7 @@
 //! The AWS API: its protocol, and the operations of users.
 
 mod account;
+mod administration;
 mod protocol;
 mod sign_in;
 mod sign_up;

@@ -52,6 +52,10 @@ impl Input {
         }
     }
 
+    pub(super) fn number(&self, name: &str) -> Result<Option<i64>, Refusal> {
+        self.get(name).map(|value| value.as_i64().ok_or_else(|| wrong_type(name, "a number"))).transpose()
+    }
+
     pub(super) fn structure(&self, name: &str) -> Result<Option<Self>, Refusal> {
         match self.get(name) {
             None => Ok(None),

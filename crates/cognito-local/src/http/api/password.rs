@@ -29,14 +29,9 @@ fn require_resettable(user: Option<&User>) -> Result<(), Refusal> {
         return Err(Refusal::user_disabled());
     }
     if user.status == UserStatus::ForceChangePassword {
-        return Err(Refusal::not_authorized("User password cannot be reset in the current state."));
+        return Err(Refusal::reset_impossible());
     }
-    if user.email_verified {
-        return Ok(());
-    }
-    Err(Refusal::invalid_parameter(
-        "Cannot reset password for the user as there is no registered/verified email or phone_number",
-    ))
+    if user.email_verified { Ok(()) } else { Err(Refusal::no_verified_address()) }
 }
 
 pub(super) async fn confirm_forgot_password(pool: &AppState, input: &Input) -> Result<Value, Refusal> {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::challenge::{client, parameter, progress, require_secret_hash};
 use super::input::{Input, violation};
 use super::password::require_policy;
+use super::pool::require_pool;
 use crate::auth_flow::{NewPassword, PasswordProof, Progress};
 use crate::config::AuthFlow;
 use crate::directory::Client;
@@ -49,11 +50,34 @@ pub(super) async fn initiate_auth(pool: &AppState, input: &Input) -> Result<Valu
     Ok(progress(outcome))
 }
 
-pub(super) fn require_flow(client: &Client, flow: AuthFlow, message: &str) -> Result<(), Refusal> {
+/// The flows of a server with AWS credentials, and those that everybody may use.
+pub(super) async fn admin_initiate_auth(pool: &AppState, input: &Input) -> Result<Value, Refusal> {
+    require_pool(pool, input)?;
+    match input.required("AuthFlow")? {
+        "ADMIN_USER_PASSWORD_AUTH" | "ADMIN_NO_SRP_AUTH" => {
+            let client = client(pool, input)?;
+            let message = "Auth flow not enabled for this client";
+            require_flow(&client, AuthFlow::AdminUserPasswordAuth, message)?;
+            let parameters = input.texts("AuthParameters")?;
+            Ok(progress(with_password(pool, &client, &parameters).await?))
+        }
+        _ => initiate_auth(pool, input).await,
+    }
+}
+
+pub(super) async fn admin_respond_to_auth_challenge(
+    pool: &AppState,
+    input: &Input,
+) -> Result<Value, Refusal> {
+    require_pool(pool, input)?;
+    respond_to_auth_challenge(pool, input).await
+}
+
+fn require_flow(client: &Client, flow: AuthFlow, message: &str) -> Result<(), Refusal> {
     if client.allows_auth(flow) { Ok(()) } else { Err(Refusal::invalid_parameter(message)) }
 }
 
-pub(super) async fn with_password(
+async fn with_password(
     pool: &AppState,
     client: &Arc<Client>,
     parameters: &Parameters,
@@ -116,8 +140,7 @@ pub(super) async fn respond_to_auth_challenge(pool: &AppState, input: &Input) ->
     respond(pool, &client, input).await
 }
 
-/// Answers a challenge for a client that may answer it.
-pub(super) async fn respond(pool: &AppState, client: &Arc<Client>, input: &Input) -> Result<Value, Refusal> {
+async fn respond(pool: &AppState, client: &Arc<Client>, input: &Input) -> Result<Value, Refusal> {
     let name = input.required("ChallengeName")?;
     let responses = input.texts("ChallengeResponses")?;
     let username = username(client, &responses)?;

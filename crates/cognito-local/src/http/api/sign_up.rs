@@ -28,7 +28,7 @@ pub(super) async fn sign_up(pool: &AppState, input: &Input) -> Result<Value, Ref
     let account =
         NewAccount { username: username.to_owned(), email, password: password.to_owned(), attributes };
     match pool.accounts.sign_up(account).await? {
-        SignUp::UsernameTaken => Err(Refusal::known("UsernameExistsException", "User already exists")),
+        SignUp::UsernameTaken => Err(Refusal::username_exists()),
         SignUp::Created(user) => {
             let mut output = json!({ "UserConfirmed": false, "UserSub": user.sub });
             if let Some(email) = &user.email {

@@ -14,7 +14,7 @@ use super::sign_in_page::{SignInPage, Submission};
 use crate::directory::Directory;
 use crate::mfa::SecondFactor;
 use crate::models::User;
-use crate::sign_in::{PasswordOutcome, SignIns};
+use crate::sign_in::{Obstacle, PasswordOutcome, SignIns};
 use crate::tokens::Tokens;
 
 #[derive(Template)]
@@ -75,8 +75,17 @@ pub(super) async fn sign_in(
             StatusCode::TOO_MANY_REQUESTS,
             "Password attempts exceeded. Wait a moment, then try again.",
         ),
-        PasswordOutcome::Unconfirmed { username } => {
-            Ok(found(&page.request.link_with("/confirm", &[("login_hint", &username)])))
+        PasswordOutcome::Obstructed { username, obstacle } => {
+            let hint = [("login_hint", username.as_str())];
+            match obstacle {
+                Obstacle::Unconfirmed => Ok(found(&page.request.link_with("/confirm", &hint))),
+                Obstacle::ResetRequired => Ok(found(&page.request.link_with("/forgot-password", &hint))),
+                Obstacle::Disabled => reject(StatusCode::BAD_REQUEST, "User is disabled."),
+                Obstacle::TemporaryPasswordExpired => reject(
+                    StatusCode::BAD_REQUEST,
+                    "Temporary password has expired and must be reset by an administrator.",
+                ),
+            }
         }
         PasswordOutcome::Challenge { token, step } => Ok(page.challenge(token, step)),
         PasswordOutcome::SignedIn(signed_in) => page.finish(&tokens, signed_in).await,

@@ -14,7 +14,7 @@ use super::qr_code::QrCodePath;
 use super::sign_in_page::{SignInPage, Submission};
 use crate::attempt::CodeOutcome;
 use crate::mfa::SecondFactor;
-use crate::models::User;
+use crate::models::{User, UserStatus};
 use crate::sign_in::{ChallengeOutcome, SignIns};
 use crate::tokens::Tokens;
 
@@ -134,17 +134,23 @@ impl Setup {
                 .zip(page.signed_in(sign_ins).await?)
                 .map(|(secret, (_, user))| Self { in_challenge: false, secret, user }),
         };
-        Ok(setup.filter(|setup| setup.user.totp_secret.is_none()))
+        let waits =
+            |user: &User| user.status != UserStatus::ForceChangePassword && user.totp_secret.is_none();
+        Ok(setup.filter(|setup| waits(&setup.user)))
     }
 }
 
-async fn challenged(page: &SignInPage, sign_ins: &SignIns) -> Result<Option<(String, User)>, AuthorizeError> {
+/// Returns the secret and the user of the challenge that this browser has to answer.
+pub(super) async fn challenged(
+    page: &SignInPage,
+    sign_ins: &SignIns,
+) -> Result<Option<(String, User)>, AuthorizeError> {
     let Some(secret) = page.browser.cookie(PoolCookie::Challenge) else { return Ok(None) };
     let user = sign_ins.challenged_user(&secret).await.map_err(|e| page.failure(e))?;
     Ok(user.map(|user| (secret, user)))
 }
 
-fn to_login(page: &SignInPage) -> Response {
+pub(super) fn to_login(page: &SignInPage) -> Response {
     found(&page.request.link_with("/login", &[]))
 }
 

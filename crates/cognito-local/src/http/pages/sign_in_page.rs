@@ -54,9 +54,10 @@ impl SignInPage {
         Ok(user.map(|user| (session, user)))
     }
 
-    /// Redirects to the page for the second factor.
+    /// Redirects to the page for the next step.
     pub(super) fn challenge(&self, token: String, step: Step) -> Response {
         let path = match step {
+            Step::SetPassword => "/new-password",
             Step::EnterCode => "/mfa",
             Step::SetUpApp => "/mfa/setup",
         };
