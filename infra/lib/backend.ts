@@ -9,6 +9,7 @@ export interface Backend {
   readonly publicUrl: string;
   readonly logGroup: logs.ILogGroup;
   readonly requests: cloudwatch.IMetric;
+  /** Requests that failed by the backend's fault. A load balancer's count of 5xx has those that callers cause, too. */
   readonly serverErrors: cloudwatch.IMetric;
   readonly latencyP99: cloudwatch.IMetric;
   readonly latencyUnit: 'seconds' | 'milliseconds';

@@ -12,6 +12,8 @@ export interface Config {
   readonly logoutUrls: readonly string[];
   /** Web pages that may call the API and upload attachments. */
   readonly webOrigins: readonly string[];
+  /** Whether the API serves `/docs` and `/openapi.json`. */
+  readonly docs: boolean;
   /** The image to run, already in this account's registry; without it the CDK builds the Dockerfile. */
   readonly imageDigest: string | undefined;
   readonly natGateways: number;
@@ -41,6 +43,7 @@ export function readConfig(node: Node): Config {
     callbackUrls: context.urls('callbackUrls') ?? ['http://localhost/callback'],
     logoutUrls: context.urls('logoutUrls') ?? ['http://localhost/'],
     webOrigins: context.origins('webOrigins') ?? [],
+    docs: (context.oneOf('docs', ['true', 'false']) ?? 'true') === 'true',
     imageDigest: context.matching('imageDigest', /^sha256:[0-9a-f]{64}$/, 'a digest such as sha256:<64 hex digits>'),
     natGateways: Number(context.oneOf('natGateways', ['1', '2']) ?? '2'),
     reservedConcurrency: context.count('reservedConcurrency'),

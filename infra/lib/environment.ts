@@ -21,6 +21,9 @@ export function backendEnvironment(
     S3_BUCKET_NAME: data.bucket.bucketName,
     PUBLIC_URL: publicUrl,
     ...(config.webOrigins.length > 0 ? { CORS_ALLOWED_ORIGINS: config.webOrigins.join(',') } : {}),
+    // Two years. Port 80 is closed, but a browser that was sent elsewhere by a typing error must not try it either.
+    STRICT_TRANSPORT_SECURITY: 'max-age=63072000',
+    DOCS_ENABLED: String(config.docs),
     LOG_FORMAT: 'json',
   };
 }

@@ -14,6 +14,7 @@ import type { Backend, BackendProps } from './backend.ts';
 import type { Config } from './config.ts';
 import { backendEnvironment, logHashKey } from './environment.ts';
 import { imageAsset, imageRepository, REPOSITORY_ROOT } from './image.ts';
+import { countInLog, LOG_EVENTS } from './log-events.ts';
 import { grantBackendPermissions } from './permissions.ts';
 import { limitRequestsPerAddress } from './web-acl.ts';
 
@@ -51,7 +52,8 @@ export class FargateBackend extends Construct implements Backend {
     const metrics = loadBalancer.metrics;
     const minute = { period: Duration.minutes(1) };
     this.requests = metrics.requestCount({ ...minute, statistic: 'Sum' });
-    this.serverErrors = metrics.httpCodeTarget(elb.HttpCodeTarget.TARGET_5XX_COUNT, { ...minute, statistic: 'Sum' });
+    const faults = countInLog(this, 'ServerFaults', config, this.logGroup, LOG_EVENTS.serverFault);
+    this.serverErrors = faults.metric({ ...minute, statistic: 'Sum' });
     this.rejected = metrics.httpCodeElb(elb.HttpCodeElb.ELB_5XX_COUNT, { ...minute, statistic: 'Sum' });
     const service = this.#service(vpc, props);
     const targets = this.#listen(loadBalancer, service, config.domain);
@@ -230,7 +232,7 @@ export class FargateBackend extends Construct implements Backend {
     const alarmName = `backend-${config.stage}-release-errors`;
     new cloudwatch.Alarm(this, 'ReleaseErrors', {
       alarmName,
-      alarmDescription: 'The backend answers with server errors; a deployment under way is rolled back.',
+      alarmDescription: 'The backend fails requests by its own fault; a deployment under way is rolled back.',
       metric: this.serverErrors,
       threshold: 10,
       evaluationPeriods: 2,

@@ -81,7 +81,7 @@ export class IdentityStack extends Stack {
 
   /** For browsers, command lines and apps: no secret, so the authorization code is bound by PKCE. */
   #webClient(config: Config, scopes: cognito.OAuthScope[]): cognito.UserPoolClient {
-    const ownUrl = config.domain && `https://${config.domain.name}`;
+    const docsUrl = config.docs && config.domain ? `https://${config.domain.name}/docs` : undefined;
     const client = this.userPool.addClient('WebClient', {
       generateSecret: false,
       // Refresh-token rotation rules out ALLOW_REFRESH_TOKEN_AUTH, which Cognito adds when no flow is named.
@@ -89,8 +89,8 @@ export class IdentityStack extends Stack {
       oAuth: {
         flows: { authorizationCodeGrant: true },
         scopes: [cognito.OAuthScope.OPENID, cognito.OAuthScope.EMAIL, cognito.OAuthScope.PROFILE, ...scopes],
-        callbackUrls: [...(ownUrl ? [`${ownUrl}/docs/oauth2-redirect.html`] : []), ...config.callbackUrls],
-        logoutUrls: [...(ownUrl ? [`${ownUrl}/docs`] : []), ...config.logoutUrls],
+        callbackUrls: [...(docsUrl ? [`${docsUrl}/oauth2-redirect.html`] : []), ...config.callbackUrls],
+        logoutUrls: [...(docsUrl ? [docsUrl] : []), ...config.logoutUrls],
       },
       supportedIdentityProviders: [cognito.UserPoolClientIdentityProvider.COGNITO],
       accessTokenValidity: Duration.hours(1),

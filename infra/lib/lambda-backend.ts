@@ -14,7 +14,7 @@ import type { Backend, BackendProps } from './backend.ts';
 import type { Config } from './config.ts';
 import { backendEnvironment, logHashKey } from './environment.ts';
 import { imageAsset, imageRepository, REPOSITORY_ROOT } from './image.ts';
-import { countInLog, type LogEvent } from './log-events.ts';
+import { countInLog, LOG_EVENTS, type LogEvent } from './log-events.ts';
 import { grantBackendPermissions } from './permissions.ts';
 
 /** Requests a second over all callers, and how many may come at once: what an attack can make this account pay. */
@@ -74,7 +74,15 @@ export class LambdaBackend extends Construct implements Backend {
     }
     const minute = { period: Duration.minutes(1) };
     this.requests = stage.metricCount({ ...minute, statistic: 'Sum' });
-    this.serverErrors = stage.metricServerError({ ...minute, statistic: 'Sum' });
+    this.serverErrors = new cloudwatch.MathExpression({
+      label: 'requests that failed by the backend\'s fault, or by its end',
+      expression: 'FILL(faults, 0) + FILL(crashes, 0)',
+      usingMetrics: {
+        faults: countInLog(this, 'ServerFaults', config, this.logGroup, LOG_EVENTS.serverFault).metric({ ...minute, statistic: 'Sum' }),
+        crashes: handler.metricErrors({ ...minute, statistic: 'Sum' }),
+      },
+      ...minute,
+    });
     this.latencyP99 = stage.metricLatency({ ...minute, statistic: 'p99' });
     this.rejected = new cloudwatch.MathExpression({
       label: 'requests turned away by gateway or function',

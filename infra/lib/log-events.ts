@@ -12,6 +12,12 @@ export const LOG_EVENTS = {
     metricName: 'RefusedTokens',
     pattern: '{ $.status = 401 }',
   },
+  /** A 5xx by the server's fault, unlike a 503 that callers caused: too many at once, or a key that nobody knows. */
+  serverFault: {
+    metricName: 'ServerFaults',
+    pattern: '{ $.fault IS TRUE }',
+    defaultValue: 0, // Else the metric would not exist before the first.
+  },
   keySetFetchFailure: {
     metricName: 'KeySetFetchFailures',
     pattern: '{ $.message = "the key set cannot be fetched" }',

@@ -70,7 +70,7 @@ export class ObservabilityStack extends Stack {
   }
 
   #alarmOnBackend(backend: Backend): void {
-    this.#alarm('ServerErrors', 'The backend answers with 5xx: read the errors in its log, by request id.', {
+    this.#alarm('ServerErrors', 'The backend fails requests by its own fault: read the errors in its log, by request id.', {
       metric: new cloudwatch.MathExpression({
         label: 'server errors, % of requests',
         expression: '100 * errors / MAX([requests, 1])',

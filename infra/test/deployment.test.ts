@@ -102,6 +102,16 @@ test('a refused token is counted in the log', async () => {
   assert.equal(lines.length, 1);
 });
 
+test('a server fault is counted in the log, a rejected caller is not', async () => {
+  const faults = (log: string[]) => log.filter((line) => matches(line, LOG_EVENTS.serverFault.pattern));
+  assert.deepEqual(faults(backend.log), []);
+  const broken = await stage.startBackend({ DYNAMODB_TABLE_NAME: 'missing' });
+  await broken.answers(503);
+  const token = await stage.signIn(await stage.signUp('ivan@example.com'));
+  assert.equal((await call(broken.url, token, 'GET', '/items')).status, 500);
+  await eventually(() => faults(broken.log));
+});
+
 test('a failed fetch of the keys is counted in the log', async () => {
   const cutOff = await stage.startBackend({ COGNITO_JWKS_URL: 'http://127.0.0.1:9/jwks.json' });
   await cutOff.answers(503);
@@ -138,7 +148,8 @@ async function rowsOf(subject: string): Promise<Record<string, AttributeValue>[]
 
 /** Whether a line of the log is what a filter of one comparison looks for. */
 function matches(line: string, pattern: string): boolean {
-  const [, path, expected] = /^\{ \$\.([\w.]+) = (.+) \}$/.exec(pattern) ?? assert.fail(pattern);
+  const comparison = pattern.replace('IS TRUE', '= true');
+  const [, path, expected] = /^\{ \$\.([\w.]+) = (.+) \}$/.exec(comparison) ?? assert.fail(pattern);
   const found = path?.split('.').reduce<unknown>((value, name) => (value as Record<string, unknown> | undefined)?.[name], JSON.parse(line));
   return found === JSON.parse(expected ?? '');
 }

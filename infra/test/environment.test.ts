@@ -7,6 +7,7 @@ import { templateOf } from './synth.ts';
 
 /** What AWS is told nothing about: the backend's own defaults, and what only a laptop or a fake AWS needs. */
 const LEFT_AT_THEIR_DEFAULTS = [
+  'ADMIN_MAX_AGE_SECONDS',
   'ATTACHMENTS_PER_ITEM',
   'ATTACHMENT_MAX_BYTES',
   'AWS_ENDPOINT_URL_DYNAMODB',

@@ -72,6 +72,28 @@ test('fargate: a version that does not start, or answers with errors, is rolled 
   fargate.hasResourceProperties('AWS::CloudWatch::Alarm', { AlarmName: 'backend-production-release-errors' });
 });
 
+for (const [compute, template] of [['fargate', fargate], ['lambda', lambda]] as const) {
+  test(`${compute}: alarms on errors count the backend's own faults, not every 5xx`, () => {
+    template.hasResourceProperties('AWS::Logs::MetricFilter', {
+      FilterPattern: '{ $.fault IS TRUE }',
+      MetricTransformations: [Match.objectLike({ MetricName: 'ServerFaults', MetricNamespace: 'Backend/production' })],
+    });
+    const alarms = JSON.stringify([
+      template.findResources('AWS::CloudWatch::Alarm'),
+      templateOf(compute, 'Observability').findResources('AWS::CloudWatch::Alarm'),
+    ]);
+    assert.match(alarms, /"ServerFaults"/);
+    assert.doesNotMatch(alarms, /HTTPCode_Target_5XX_Count|"5xx"/);
+  });
+
+  test(`${compute}: browsers are told to use https, and the documentation can be turned off`, () => {
+    const variables = (context: Record<string, string>) => JSON.stringify(templateWith({ ...DEPLOYMENTS[compute], ...context }, 'Service').toJSON());
+    assert.match(variables({}), /max-age=63072000/);
+    assert.match(variables({}), /"DOCS_ENABLED"(,"Value")?:"true"/);
+    assert.match(variables({ docs: 'false' }), /"DOCS_ENABLED"(,"Value")?:"false"/);
+  });
+}
+
 test('fargate: an outage of the table takes no task out of service', () => {
   fargate.hasResourceProperties('AWS::ElasticLoadBalancingV2::TargetGroup', { HealthCheckPath: '/health/live' });
 });
@@ -106,8 +128,8 @@ test('lambda: what the gateway turns away is told from the backend\'s own limit,
   assert.equal(line.status, '$context.status');
   assert.equal(line.integrationStatus, '$context.integrationStatus');
   assert.doesNotMatch(JSON.stringify(line), /context\.(path|resourcePath|routeKey)/);
-  const [filter] = Object.values(lambda.findResources('AWS::Logs::MetricFilter'));
-  assert.equal(filter?.['Properties'].FilterPattern, '{ $.status = "429" && $.integrationStatus = "-" }');
+  const filters = Object.values(lambda.findResources('AWS::Logs::MetricFilter'));
+  const filter = filters.find(({ Properties }) => Properties.FilterPattern === '{ $.status = "429" && $.integrationStatus = "-" }');
   assert.deepEqual(filter?.['Properties'].LogGroupName, { Ref: stage?.['Properties'].AccessLogSettings.DestinationArn['Fn::GetAtt'][0] });
   const [{ MetricName, MetricNamespace }] = filter?.['Properties'].MetricTransformations;
   const metric = { MetricStat: { Metric: { MetricName, Namespace: MetricNamespace } } };

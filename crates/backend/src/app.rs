@@ -221,6 +221,10 @@ impl FromRef<App> for Readiness {
 fn resource_server(config: &Config, verifier: Verifier) -> Result<ResourceServer, BuildError> {
     let builder = ResourceServer::builder(verifier).resource(config.resource());
     let builder = builder.resource_metadata(config.resource_metadata_url());
+    let builder = match config.admin_max_age {
+        Some(max_age) => builder.recent_sign_in(max_age),
+        None => builder,
+    };
     if config.cognito.require_scopes { builder.build() } else { builder.without_scope_checks().build() }
 }
 

@@ -3,16 +3,17 @@
 //! A handler that takes a [`Caller`] runs only for callers who fulfil its policy. `Caller<ItemsRead>` requires a scope,
 //! `Caller<InGroup<Admins>>` a group, a tuple all of its parts; `Caller` accepts any valid access token.
 
-use std::{error::Error, marker::PhantomData, ops::Deref};
+use std::{marker::PhantomData, ops::Deref};
 
 use axum::extract::FromRequestParts;
-use cognito_auth::{
-    AccessToken, Alternative, AuthRejection, KeySetError, Policy, ResourceServer, Scope, group, scope,
-};
-pub use cognito_auth::{Authenticated, InGroup};
+use cognito_auth::{AccessToken, Alternative, AuthRejection, Policy, ResourceServer, Scope, group, scope};
+pub use cognito_auth::{Authenticated, InGroup, RecentSignIn};
 use http::request::Parts;
 
-use crate::{App, Config, models::owner::Owner, observe::RequestContext, problem::Problem, rate_limit::cost};
+use crate::{
+    App, Config, models::owner::Owner, observe::RequestContext, problem::Problem, rate_limit::cost,
+    rejection::Reason,
+};
 
 scope! {
     /// Read items, attachments and the profile.
@@ -26,6 +27,9 @@ group! {
     /// May read and remove other users' items.
     pub Admins = "admins";
 }
+
+/// What every route of administrators requires, besides a scope.
+pub type Administrator = (InGroup<Admins>, RecentSignIn);
 
 /// The scopes of this API, each with its description.
 pub fn scopes() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -138,11 +142,8 @@ pub(crate) fn describe(way: &Alternative) -> String {
 
 impl From<AuthRejection> for Problem {
     fn from(rejection: AuthRejection) -> Self {
+        let reason = Reason::of(&rejection);
         let problem = Self::new(rejection.status(), rejection.detail()).headers(rejection.headers());
-        // Anybody can name a key ID that nobody knows; that must not fill the log with errors.
-        let mut causes = std::iter::successors(rejection.source(), |cause| (*cause).source());
-        let is_pending =
-            causes.any(|cause| matches!(cause.downcast_ref(), Some(KeySetError::FetchPending { .. })));
-        if is_pending { problem } else { problem.cause(rejection) }
+        problem.rejection(reason).cause(rejection)
     }
 }

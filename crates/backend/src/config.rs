@@ -6,7 +6,7 @@ mod limits;
 mod mcp;
 mod variables;
 
-use std::{fmt, net::SocketAddr, str::FromStr};
+use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use cognito_auth::UserPool;
 use http::HeaderValue;
@@ -37,6 +37,12 @@ pub struct Config {
     pub metrics_address: Option<SocketAddr>,
     /// `CORS_ALLOWED_ORIGINS`: the web pages that may call this API, comma-separated.
     pub cors_allowed_origins: Vec<HeaderValue>,
+    /// `STRICT_TRANSPORT_SECURITY`: the value of that header. Without it, or where TLS ends elsewhere, the header is not sent.
+    pub strict_transport_security: Option<HeaderValue>,
+    /// `DOCS_ENABLED` (default `true`): whether `/docs` and `/openapi.json` are served.
+    pub docs_enabled: bool,
+    /// `ADMIN_MAX_AGE_SECONDS` (default 3600): how long after their sign-in administrators may use `/admin`. `None` for 0.
+    pub admin_max_age: Option<Duration>,
     /// `RUST_LOG` (default `info`): what is logged.
     pub log_filter: String,
     /// `LOG_FORMAT` (default `text`).
@@ -149,6 +155,9 @@ impl Config {
                 bind_address,
                 metrics_address: read.metrics_address,
                 cors_allowed_origins: read.cors_allowed_origins,
+                strict_transport_security: read.strict_transport_security,
+                docs_enabled: read.docs_enabled,
+                admin_max_age: read.admin_max_age,
                 log_filter: log_filter.unwrap_or_else(|| "info".to_owned()),
                 log_format: log_format.unwrap_or(LogFormat::Text),
                 log_key: read.log_key,
@@ -175,6 +184,14 @@ impl Config {
                     |value| list(value).map(origin).collect(),
                 )
                 .unwrap_or_default(),
+            strict_transport_security: from.parsed(
+                "STRICT_TRANSPORT_SECURITY",
+                "max-age=<seconds>, optionally followed by ; includeSubDomains or ; preload",
+                strict_transport_security,
+            ),
+            docs_enabled: from.flag("DOCS_ENABLED", true),
+            admin_max_age: Some(from.seconds("ADMIN_MAX_AGE_SECONDS", 3600, 0, 30 * 24 * 3600))
+                .filter(|max_age| !max_age.is_zero()),
             log_key: from.parsed("LOG_HASH_KEY", "a secret of at least 16 characters", |value| {
                 (value.len() >= 16).then(|| LogKey(value.to_owned()))
             }),
@@ -209,6 +226,9 @@ struct OptionalParts {
     bucket_name: Option<String>,
     metrics_address: Option<SocketAddr>,
     cors_allowed_origins: Vec<HeaderValue>,
+    strict_transport_security: Option<HeaderValue>,
+    docs_enabled: bool,
+    admin_max_age: Option<Duration>,
     log_key: Option<LogKey>,
     limits: Limits,
     attachments: Attachments,
@@ -260,6 +280,15 @@ fn origin(value: &str) -> Option<HeaderValue> {
     let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
     let valid = url.origin().ascii_serialization() == any_port.unwrap_or(value);
     (valid && (loopback || any_port.is_none())).then(|| HeaderValue::from_str(value).ok())?
+}
+
+/// Checks the directives of RFC 6797, section 6.1: a typing error would turn the protection off without a trace.
+fn strict_transport_security(value: &str) -> Option<HeaderValue> {
+    let mut directives = value.split(';').map(str::trim);
+    let max_age = directives.next()?.strip_prefix("max-age=")?;
+    let has_age = !max_age.is_empty() && max_age.bytes().all(|byte| byte.is_ascii_digit());
+    let others_are_known = directives.all(|name| matches!(name, "includeSubDomains" | "preload"));
+    (has_age && others_are_known).then(|| HeaderValue::from_str(value).ok())?
 }
 
 #[cfg(test)]
@@ -320,6 +349,16 @@ mod tests {
             assert!(mistake.starts_with(variable), "{variable}: {mistake}");
         }
         assert_eq!(error.mistakes.len(), 8);
+    }
+
+    #[test]
+    fn misspelled_directives_of_strict_transport_security_are_rejected() {
+        let read = |value| read(&[("STRICT_TRANSPORT_SECURITY", value)]);
+        let valid = "max-age=31536000; includeSubDomains";
+        assert_eq!(read(valid).unwrap().strict_transport_security.unwrap(), valid);
+        for invalid in ["true", "max-age", "max-age=1y", "includeSubDomains", "max-age=1; includeSubdomain"] {
+            assert!(read(invalid).is_err(), "{invalid}");
+        }
     }
 
     #[test]

@@ -34,6 +34,11 @@ pub fn surround(app: &App, routes: Router) -> Router {
             .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
             .layer(set(header::REFERRER_POLICY, "no-referrer"))
             .layer(set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
+            .option_layer(
+                config.strict_transport_security.clone().map(|value| {
+                    SetResponseHeaderLayer::overriding(header::STRICT_TRANSPORT_SECURITY, value)
+                }),
+            )
             .option_layer(cors(config))
             .layer(middleware::from_fn_with_state(AddressLimit::new(&config.limits), limit_address))
             .layer(CatchPanicLayer::custom(|_| Problem::panicked().into_response()))

@@ -19,6 +19,7 @@ mod openapi;
 pub mod problem;
 mod rate_limit;
 mod readiness;
+mod rejection;
 mod router;
 mod routes;
 pub mod server;

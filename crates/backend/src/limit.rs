@@ -34,6 +34,7 @@ use crate::{
     observe::RequestContext,
     problem::{Kind, Problem},
     rate_limit::{Permit, RateLimiter},
+    rejection::Reason,
     server::{AddressBlock, Overflow, Peer},
 };
 
@@ -80,7 +81,8 @@ pub(crate) async fn limit_request(
     next: Next,
 ) -> Response {
     if request.extensions().get::<Overflow>().is_some() {
-        return closing(Problem::unavailable("The server has as many connections as it can hold.", 1));
+        let problem = Problem::unavailable("The server has as many connections as it can hold.", 1);
+        return closing(problem.rejection(Reason::Connections));
     }
     match run(&app, server.as_ref(), &limits.0, request, next).await {
         Ok(response) => response,
@@ -110,7 +112,9 @@ async fn run(
     }
     let request = Request::from_parts(parts, body);
     let slot = limits.slots.try_acquire();
-    let slot = slot.map_err(|_| Problem::unavailable("The server has too much to do right now.", 1))?;
+    let slot = slot.map_err(|_| {
+        Problem::unavailable("The server has too much to do right now.", 1).rejection(Reason::Overload)
+    })?;
     let response = tokio::time::timeout(limits.request_timeout, next.run(request)).await.map_err(|_| {
         let seconds = limits.request_timeout.as_secs();
         Problem::unavailable(format!("The request was not finished within {seconds} s."), 1)
@@ -131,6 +135,7 @@ async fn admit(
     let authentication = timeout_at(deadline, server.authenticate_request(parts)).await;
     let authentication = authentication.map_err(|_| {
         Problem::unavailable("The token could not be verified in time. Send the request again.", 1)
+            .rejection(Reason::PendingKey)
     })?;
     let Ok(token) = authentication else { return Ok(None) };
     if let Some(context) = parts.extensions.get::<RequestContext>() {
@@ -171,7 +176,8 @@ async fn body_memory(
     let permit = timeout_at(deadline, limits.large_bodies.clone().acquire_many_owned(kib)).await;
     match permit {
         Ok(Ok(permit)) => Ok(Some(permit)),
-        _ => Err(Problem::unavailable("The server has too many large bodies to read right now.", 1)),
+        _ => Err(Problem::unavailable("The server has too many large bodies to read right now.", 1)
+            .rejection(Reason::LargeBodies)),
     }
 }
 
@@ -263,7 +269,8 @@ impl Shares {
         if *count >= self.limit {
             let detail = format!("You may have {} requests running at once.", self.limit);
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
-            return Err(problem.kind(Kind::TooManyConcurrentRequests).retry_after(1));
+            let problem = problem.kind(Kind::TooManyConcurrentRequests).retry_after(1);
+            return Err(problem.rejection(Reason::ConcurrentRequests));
         }
         *count += 1;
         Ok(Share { shares: self.clone(), owner: owner.clone() })
@@ -320,7 +327,8 @@ pub(crate) async fn limit_address(
         Permit::Refused(_, wait) => {
             let detail = "Too many rejected requests came from your address.";
             let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
-            closing(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(seconds))
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(seconds);
+            closing(problem.rejection(Reason::AddressLimit))
         }
         Permit::Unlimited | Permit::Granted(_) => response,
     }

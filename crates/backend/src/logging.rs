@@ -11,7 +11,7 @@ use tracing_subscriber::{
     EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
-use crate::{Config, config::LogFormat};
+use crate::{Config, config::LogFormat, observe::AUDIT};
 
 /// The crates that may log below `INFO`. Such events of other crates can contain whole requests and responses of AWS and
 /// are dropped whatever `RUST_LOG` says.
@@ -21,7 +21,8 @@ const OURS: [&str; 5] = ["backend", "cognito_auth", "cognito_local", "dev", "loc
 ///
 /// From then on a panic is a log event, inside the request in which it happened.
 pub fn start(filter: &str, format: LogFormat) {
-    let registry = tracing_subscriber::registry().with(EnvFilter::new(filter));
+    let filter = EnvFilter::new(format!("{filter},{AUDIT}=info"));
+    let registry = tracing_subscriber::registry().with(filter);
     let lines = fmt::layer().with_target(false).with_ansi(std::io::stdout().is_terminal());
     let started = match format {
         LogFormat::Text => registry.with(lines.with_filter(filter_fn(may_be_logged))).try_init(),

@@ -18,6 +18,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use crate::rejection::Reason;
+
 /// The media type of the OpenMetrics text format, which Prometheus reads.
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -29,6 +31,8 @@ pub struct Metrics(Arc<Counters>);
 struct Counters {
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    rejections: Family<ReasonLabels, Counter>,
+    faults: Family<RouteLabels, Counter>,
     dynamodb_calls: Family<CallLabels, Counter>,
 }
 
@@ -43,6 +47,11 @@ struct RequestLabels {
 struct RouteLabels {
     method: String,
     route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -72,6 +81,8 @@ impl Default for Counters {
         Self {
             requests: Family::default(),
             durations: Family::new_with_constructor(latency_histogram),
+            rejections: Family::default(),
+            faults: Family::default(),
             dynamodb_calls: Family::default(),
         }
     }
@@ -81,17 +92,20 @@ impl Metrics {
     /// Counts a request. Routes are counted as declared, and unknown methods together, so that clients cannot create
     /// series.
     pub fn request(&self, method: &Method, route: &str, status: u16, elapsed: Duration) {
-        let method = match *method {
-            Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE => {
-                method.as_str()
-            }
-            Method::OPTIONS => method.as_str(),
-            _ => "other",
-        };
-        let labels = RouteLabels { method: method.to_owned(), route: route.to_owned() };
+        let labels = RouteLabels::new(method, route);
         self.0.durations.get_or_create(&labels).observe(elapsed.as_secs_f64());
         let RouteLabels { method, route } = labels;
         self.0.requests.get_or_create(&RequestLabels { method, route, status }).inc();
+    }
+
+    /// Counts a rejected request.
+    pub(crate) fn rejection(&self, reason: Reason) {
+        self.0.rejections.get_or_create(&ReasonLabels { reason: reason.name() }).inc();
+    }
+
+    /// Counts a request that failed by the server's fault.
+    pub(crate) fn fault(&self, method: &Method, route: &str) {
+        self.0.faults.get_or_create(&RouteLabels::new(method, route)).inc();
     }
 
     /// Counts a call of DynamoDB.
@@ -115,11 +129,30 @@ impl Metrics {
         let mut registry = Registry::default();
         registry.register("http_requests", "Requests by route and status", self.0.requests.clone());
         registry.register("http_request_duration_seconds", "Time to the answer", self.0.durations.clone());
+        registry.register("http_rejections", "Rejected requests by reason", self.0.rejections.clone());
+        registry.register("http_faults", "Requests that the server failed", self.0.faults.clone());
         registry.register("dynamodb_calls", "Calls of DynamoDB by outcome", self.0.dynamodb_calls.clone());
         register_verifier(&mut registry, verifier);
         let mut text = String::new();
         text::encode(&mut text, &registry)?;
         Ok(text)
+    }
+}
+
+impl RouteLabels {
+    fn new(method: &Method, route: &str) -> Self {
+        let is_known = matches!(
+            *method,
+            Method::GET
+                | Method::HEAD
+                | Method::POST
+                | Method::PUT
+                | Method::PATCH
+                | Method::DELETE
+                | Method::OPTIONS
+        );
+        let method = if is_known { method.as_str() } else { "other" };
+        Self { method: method.to_owned(), route: route.to_owned() }
     }
 }
 

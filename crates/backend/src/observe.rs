@@ -4,18 +4,19 @@
 //! is logged as a keyed hash: it shows that two requests come from the same user, but not which user.
 
 use std::{
+    convert::Infallible,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
 use aws_lc_rs::hmac;
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{FromRequestParts, MatchedPath, Request, State},
     middleware::Next,
     response::Response,
 };
 use cognito_auth::AccessToken;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use tracing::{Instrument, Span, error_span, info};
 use uuid::Uuid;
 
@@ -24,16 +25,21 @@ use crate::{
     models::owner::Owner,
     problem::{PRIVATE, Problem},
     rate_limit::RateLimit,
+    rejection::Sampler,
 };
 
 /// The header with the request ID, in requests and responses.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The target of audit events. They are logged whatever `RUST_LOG` says.
+pub(crate) const AUDIT: &str = "audit";
 
 /// What the log and the metrics need from the application.
 #[derive(Clone)]
 pub(crate) struct Observer {
     metrics: Metrics,
     key: Arc<hmac::Key>,
+    rejections: Arc<Sampler>,
 }
 
 /// What the inner layers learn about a request, for the outermost one.
@@ -44,6 +50,14 @@ pub(crate) struct RequestContext(Arc<Findings>);
 struct Findings {
     caller: OnceLock<AccessToken>,
     rate_limit: OnceLock<RateLimit>,
+    audit: OnceLock<Audit>,
+}
+
+/// An act that the log keeps for later questions: who did what to whom, and with which outcome.
+#[derive(Debug)]
+struct Audit {
+    action: &'static str,
+    subject: Owner,
 }
 
 impl Observer {
@@ -51,7 +65,7 @@ impl Observer {
     pub(crate) fn new(metrics: Metrics, log_key: Option<&[u8]>) -> Self {
         let random = Uuid::new_v4();
         let key = hmac::Key::new(hmac::HMAC_SHA256, log_key.unwrap_or(random.as_bytes()));
-        Self { metrics, key: Arc::new(key) }
+        Self { metrics, key: Arc::new(key), rejections: Arc::new(Sampler::new()) }
     }
 
     fn caller_hash(&self, owner: &Owner) -> String {
@@ -71,9 +85,24 @@ impl RequestContext {
         self.0.caller.get().is_some()
     }
 
+    /// Makes this request an audit event: the caller performs the operation `action` on the data of `subject`. It is
+    /// logged with the status of the response when the request ends.
+    pub(crate) fn audit(&self, action: &'static str, subject: &Owner) {
+        self.0.audit.get_or_init(|| Audit { action, subject: subject.clone() });
+    }
+
     /// Sets the state of the caller's rate limit.
     pub(crate) fn set_rate_limit(&self, limit: RateLimit) {
         self.0.rate_limit.get_or_init(|| limit);
+    }
+}
+
+/// For handlers; empty without the outermost layer.
+impl<S: Sync> FromRequestParts<S> for RequestContext {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get().cloned().unwrap_or_default())
     }
 }
 
@@ -89,9 +118,10 @@ pub(crate) async fn observe(State(observer): State<Observer>, mut request: Reque
 
     // The highest level, so that errors carry the request ID whatever `RUST_LOG` says.
     let span = error_span!("request", %request_id, trace_id);
-    let mut record = Record { observer, context, method, route, started, span, status: None };
+    let mut record =
+        Record { observer, context, method, route, started, span, status: None, is_fault: false };
     let response = next.run(request).instrument(record.span.clone()).await;
-    let mut response = record.span.in_scope(|| finish(response, &request_id));
+    let mut response = record.span.clone().in_scope(|| record.finish(response, &request_id));
     if record.context.has_caller() {
         response.headers_mut().insert(header::CACHE_CONTROL, PRIVATE);
     }
@@ -112,6 +142,8 @@ struct Record {
     span: Span,
     /// `None` if the client disconnected before there was a response.
     status: Option<StatusCode>,
+    /// Whether the request failed by the server's fault.
+    is_fault: bool,
 }
 
 /// The status for clients that disconnected before there was a response. Not a status of HTTP; nginx logs it, too.
@@ -123,7 +155,11 @@ impl Drop for Record {
         let route = self.route.as_ref().map_or("", MatchedPath::as_str);
         let status = self.status.map_or(CLIENT_DISCONNECTED, |status| status.as_u16());
         self.observer.metrics.request(&self.method, route, status, elapsed);
+        if self.is_fault {
+            self.observer.metrics.fault(&self.method, route);
+        }
         let _entered = self.span.enter();
+        self.log_audit(status);
         if tracing::enabled!(tracing::Level::INFO) {
             self.log(route, status, elapsed);
         }
@@ -133,36 +169,63 @@ impl Drop for Record {
 impl Record {
     fn log(&self, route: &str, status: u16, elapsed: Duration) {
         let method = &self.method;
+        let fault = self.is_fault.then_some(true);
         let duration_ms = (elapsed.as_secs_f64() * 1e6).round() / 1000.0;
         match self.context.0.caller.get() {
             Some(token) => {
                 let (user_pool, caller) =
                     (token.user_pool_id(), self.observer.caller_hash(&Owner::of(token)));
-                info!(%method, route, status, duration_ms, user_pool, caller, "request");
+                info!(%method, route, status, fault, duration_ms, user_pool, caller, "request");
             }
-            None => info!(%method, route, status, duration_ms, "request"),
+            None => info!(%method, route, status, fault, duration_ms, "request"),
+        }
+    }
+
+    fn log_audit(&self, status: u16) {
+        let Findings { caller, audit, .. } = &*self.context.0;
+        if let (Some(token), Some(Audit { action, subject })) = (caller.get(), audit.get()) {
+            let (caller, user_pool) = (Owner::of(token), token.user_pool_id());
+            let (caller, subject) = (self.observer.caller_hash(&caller), self.observer.caller_hash(subject));
+            info!(target: AUDIT, action, user_pool, caller, subject, status, "audit");
+        }
+    }
+
+    /// Writes the body of a problem, logs its cause once, and adds the request ID.
+    fn finish(&mut self, mut response: Response, request_id: &str) -> Response {
+        if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+            self.is_fault = problem.is_fault();
+            self.log_problem(&problem);
+            response = render(&problem, &response, request_id);
+        }
+        if let Ok(value) = HeaderValue::from_str(request_id) {
+            response.headers_mut().insert(X_REQUEST_ID, value);
+        }
+        response
+    }
+
+    /// Logs why a request failed or, for some, why it was rejected.
+    fn log_problem(&self, problem: &Problem) {
+        problem.log_cause();
+        if let Some(reason) = problem.reason() {
+            self.observer.metrics.rejection(reason);
+            if let Some(left_out) = self.observer.rejections.sample(reason) {
+                let (reason, cause) = (reason.name(), problem.cause_chain());
+                info!(reason, cause, left_out, "rejected");
+            }
         }
     }
 }
 
-/// Writes the body of a problem, logs its cause once, and adds the request ID.
-fn finish(mut response: Response, request_id: &str) -> Response {
-    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        problem.log_cause();
-        let mut rendered = problem.render(request_id);
-        // Headers of the inner layers, such as `Allow` and those of CORS, stay.
-        for name in response.headers().keys().filter(|name| *name != header::CONTENT_LENGTH) {
-            if !rendered.headers().contains_key(name) {
-                let values = response.headers().get_all(name).iter().cloned();
-                rendered.headers_mut().extend(values.map(|value| (Some(name.clone()), value)));
-            }
+/// Renders a problem. Headers of the inner layers, such as `Allow` and those of CORS, stay.
+fn render(problem: &Problem, response: &Response, request_id: &str) -> Response {
+    let mut rendered = problem.render(request_id);
+    for name in response.headers().keys().filter(|name| *name != header::CONTENT_LENGTH) {
+        if !rendered.headers().contains_key(name) {
+            let values = response.headers().get_all(name).iter().cloned();
+            rendered.headers_mut().extend(values.map(|value| (Some(name.clone()), value)));
         }
-        response = rendered;
     }
-    if let Ok(value) = HeaderValue::from_str(request_id) {
-        response.headers_mut().insert(X_REQUEST_ID, value);
-    }
-    response
+    rendered
 }
 
 /// Returns the client's own request ID if it is harmless, otherwise a new one.

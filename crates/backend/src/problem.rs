@@ -14,6 +14,8 @@ use serde::Serialize;
 use tracing::{debug, error};
 use utoipa::ToSchema;
 
+use crate::rejection::Reason;
+
 /// The media type of problem documents (RFC 9457, section 3).
 pub const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -33,6 +35,7 @@ pub struct Problem {
     errors: Vec<FieldError>,
     headers: HeaderMap,
     cause: Option<Arc<dyn Error + Send + Sync>>,
+    rejection: Option<Reason>,
 }
 
 /// The problem type, for errors that the status alone does not identify. Part of the API's contract.
@@ -139,6 +142,7 @@ impl Problem {
             errors: Vec::new(),
             headers: HeaderMap::new(),
             cause: None,
+            rejection: None,
         }
     }
 
@@ -213,6 +217,23 @@ impl Problem {
         self
     }
 
+    /// Marks the request as rejected, for the log and the metrics.
+    #[must_use]
+    pub(crate) fn rejection(mut self, reason: impl Into<Option<Reason>>) -> Self {
+        self.rejection = reason.into();
+        self
+    }
+
+    /// Returns why the request was rejected, if it was.
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        self.rejection
+    }
+
+    /// Whether the server is at fault, not its callers. Only faults count for alarms.
+    pub(crate) fn is_fault(&self) -> bool {
+        self.status.is_server_error() && self.rejection.is_none()
+    }
+
     /// Returns the status of the response.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -242,7 +263,7 @@ impl Problem {
 
     /// Writes the cause to the log: as an error if the server is at fault.
     pub(crate) fn log_cause(&self) {
-        match (self.cause_chain(), self.status.is_server_error()) {
+        match (self.cause_chain(), self.is_fault()) {
             (Some(cause), true) => error!(cause, "the request failed"),
             (Some(cause), false) => debug!(cause, "the request was rejected"),
             _ => {}

@@ -12,7 +12,7 @@ use std::{
 use http::{Method, StatusCode};
 use quick_cache::sync::Cache;
 
-use crate::{models::owner::Owner, problem::Problem};
+use crate::{models::owner::Owner, problem::Problem, rejection::Reason};
 
 /// How many callers are remembered; one that is forgotten starts anew. 100 000 of them take about 15 MB.
 const CALLERS: usize = 100_000;
@@ -142,7 +142,8 @@ impl Permit {
         let Self::Refused(limit, wait) = self else { return Ok(()) };
         let detail = format!("You may make {} requests in a minute.", limit.per_minute);
         let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
-        Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(seconds))
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(seconds);
+        Err(problem.rejection(Reason::RateLimit))
     }
 }
 

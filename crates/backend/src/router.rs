@@ -21,11 +21,15 @@ pub fn router(app: &App) -> Router {
         middleware::from_fn_with_state((app.clone(), server.cloned(), limits.clone()), limit_request)
     };
     // Health checks take no slot: a busy server is not a dead one.
-    let (mut routes, mut document) = api(config.cognito.require_scopes)
+    let (mut routes, mut document) = api(app.resource_server())
         .layer(limited(Some(app.resource_server())))
         .merge(health_checks())
         .split_for_parts();
     openapi::complete(&mut document, config);
+    if config.docs_enabled {
+        let documentation = page::documentation(document, config);
+        routes = routes.merge(documentation).route("/", get(async || Redirect::temporary("/docs/")));
+    }
     if let Some(server) = app.mcp_server() {
         let endpoint = mcp::router(app).layer(limited(Some(server)));
         routes = routes.merge(endpoint).route(metadata::MCP_PATH, get(metadata::show_mcp_metadata));
@@ -34,8 +38,6 @@ pub fn router(app: &App) -> Router {
         routes = routes.merge(oauth::router(sign_in).layer(limited(None)));
     }
     let routes = routes
-        .merge(page::documentation(document, config))
-        .route("/", get(async || Redirect::temporary("/docs/")))
         .method_not_allowed_fallback(fallback::method_not_allowed)
         .fallback(fallback::unknown_route)
         .with_state(app.clone());
@@ -47,11 +49,11 @@ pub fn metrics_router(app: &App) -> Router {
     Router::new().route("/metrics", get(metrics::show_metrics)).with_state(app.clone())
 }
 
-/// The routes of the API. The document lists scopes only if they are checked.
-fn api(checks_scopes: bool) -> OpenApiRouter<App> {
+/// The routes of the API. The document lists what this server requires.
+fn api(server: &ResourceServer) -> OpenApiRouter<App> {
     /// A route whose handler takes a `Caller`: its policy is added to the document.
     macro_rules! secured {
-        ($($handler:tt)+) => { secure($($handler)+, routes!($($handler)+), checks_scopes) };
+        ($($handler:tt)+) => { secure($($handler)+, routes!($($handler)+), server) };
     }
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(secured!(users::show_current_user))

@@ -16,7 +16,7 @@ pub use self::id_token::{Id, IdToken, IdTokenError};
 pub use self::keys::{FetchCause, FetchError, HttpError, JwksError, KeySetError};
 #[doc(hidden)]
 pub use self::policy::is_scope as __is_scope;
-pub use self::policy::{AnyOf, Authenticated, Group, HasScope, InGroup, MaxAge, Policy, Scope};
+pub use self::policy::{AnyOf, Authenticated, Group, HasScope, InGroup, MaxAge, Policy, RecentSignIn, Scope};
 pub use self::pool::{PoolError, UserPool};
 pub use self::rejection::{AuthRejection, RejectionKind};
 pub use self::requirements::{Alternative, Requirements};

@@ -94,6 +94,17 @@ impl<const SECONDS: u64> Policy for MaxAge<SECONDS> {
     const REQUIREMENTS: Requirements = Requirements::MaxAge(Duration::from_secs(SECONDS));
 }
 
+/// The policy that the user signed in recently. How recently is a setting of the resource server,
+/// [`recent_sign_in`](crate::ResourceServerBuilder::recent_sign_in); without it, any caller fulfils the policy.
+///
+/// Otherwise it is the same as [`MaxAge`].
+#[derive(Debug)]
+pub struct RecentSignIn;
+
+impl Policy for RecentSignIn {
+    const REQUIREMENTS: Requirements = Requirements::RecentSignIn;
+}
+
 /// The policy that at least one policy of the tuple `T` is fulfilled. The tuple itself requires all of them.
 pub struct AnyOf<T>(PhantomData<T>);
 

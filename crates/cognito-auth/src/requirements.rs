@@ -17,6 +17,9 @@ pub enum Requirements {
     Group(&'static str),
     /// The user signed in at most this long ago (`auth_time`). Whole seconds count.
     MaxAge(Duration),
+    /// The user signed in recently, if the resource server defines how recently
+    /// ([`ResourceServerBuilder::recent_sign_in`](crate::ResourceServerBuilder::recent_sign_in)).
+    RecentSignIn,
     /// All of these hold.
     AllOf(&'static [Requirements]),
     /// At least one of these holds.
@@ -29,6 +32,9 @@ pub enum Requirements {
         holds: fn(&AccessToken) -> bool,
     },
 }
+
+/// A recent sign-in in words, where its maximum age is not known.
+const RECENT_SIGN_IN: &str = "a recent sign-in";
 
 /// One way to fulfil requirements: everything in it must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,12 +56,15 @@ pub(crate) struct Subject<'a> {
     pub(crate) token: &'a AccessToken,
     /// Without scope checks every scope counts as granted.
     pub(crate) checks_scopes: bool,
+    /// The maximum age of a recent sign-in. Without one, every sign-in counts as recent.
+    pub(crate) recent_sign_in: Option<Duration>,
     /// The time of day in Unix seconds, minus the permitted clock skew.
     pub(crate) now: i64,
 }
 
 impl Requirements {
     /// Lists all ways to fulfil the requirements, in the form of the `security` of an OpenAPI operation.
+    /// [`ResourceServer::alternatives`](crate::ResourceServer::alternatives) lists those of one resource server.
     ///
     /// ```
     /// use cognito_auth::{AnyOf, InGroup, Policy, group, scope};
@@ -69,13 +78,27 @@ impl Requirements {
     /// ```
     #[must_use]
     pub fn alternatives(&self) -> Vec<Alternative> {
-        self.lacking(&|_| true)
+        self.lacking(&|_| true, None)
+    }
+
+    /// Lists all ways to fulfil the requirements where a recent sign-in has this maximum age.
+    pub(crate) fn enforced_alternatives(
+        &self,
+        checks_scopes: bool,
+        recent_sign_in: Option<Duration>,
+    ) -> Vec<Alternative> {
+        let is_enforced = |leaf: &Self| match leaf {
+            Self::Scope(_) => checks_scopes,
+            Self::RecentSignIn => recent_sign_in.is_some(),
+            _ => true,
+        };
+        self.lacking(&is_enforced, recent_sign_in)
     }
 
     /// Lists what is missing for each way to fulfil the requirements, without duplicates.
     pub(crate) fn unmet_by(&self, subject: Subject<'_>) -> Vec<Alternative> {
         let mut unmet = Vec::new();
-        for way in self.lacking(&|leaf| !leaf.hold_for(subject)) {
+        for way in self.lacking(&|leaf| !leaf.hold_for(subject), subject.recent_sign_in) {
             if !unmet.contains(&way) {
                 unmet.push(way);
             }
@@ -89,6 +112,9 @@ impl Requirements {
             Self::Scope(scope) => !subject.checks_scopes || subject.token.has_scope(scope),
             Self::Group(group) => subject.token.in_group(group),
             Self::MaxAge(max_age) => subject.has_signed_in_within(*max_age),
+            Self::RecentSignIn => {
+                subject.recent_sign_in.is_none_or(|max_age| subject.has_signed_in_within(max_age))
+            }
             Self::Condition { holds, .. } => holds(subject.token),
             Self::AllOf(all) => all.iter().all(|requirement| requirement.hold_for(subject)),
             Self::AnyOf(any) => any.iter().any(|requirement| requirement.hold_for(subject)),
@@ -105,24 +131,26 @@ impl Requirements {
     }
 
     /// Lists for each way to fulfil the requirements the parts for which `is_lacking` returns `true`.
-    fn lacking(&self, is_lacking: &dyn Fn(&Self) -> bool) -> Vec<Alternative> {
+    fn lacking(&self, is_lacking: &dyn Fn(&Self) -> bool, recent: Option<Duration>) -> Vec<Alternative> {
         match self {
-            Self::AnyOf(any) => any.iter().flat_map(|requirement| requirement.lacking(is_lacking)).collect(),
+            Self::AnyOf(any) => any.iter().flat_map(|part| part.lacking(is_lacking, recent)).collect(),
             Self::AllOf(all) => all.iter().fold(vec![Alternative::default()], |ways, requirement| {
-                let further = requirement.lacking(is_lacking);
+                let further = requirement.lacking(is_lacking, recent);
                 ways.iter().flat_map(|way| further.iter().map(|other| way.and(other))).collect()
             }),
-            leaf if is_lacking(leaf) => vec![leaf.as_alternative()],
+            leaf if is_lacking(leaf) => vec![leaf.as_alternative(recent)],
             _ => vec![Alternative::default()],
         }
     }
 
-    fn as_alternative(&self) -> Alternative {
+    fn as_alternative(&self, recent: Option<Duration>) -> Alternative {
         let mut alternative = Alternative::default();
         match self {
             Self::Scope(scope) => alternative.scopes.push(scope),
             Self::Group(group) => alternative.groups.push(group),
             Self::MaxAge(max_age) => alternative.max_age = Some(*max_age),
+            Self::RecentSignIn if recent.is_some() => alternative.max_age = recent,
+            Self::RecentSignIn => alternative.conditions.push(RECENT_SIGN_IN),
             Self::Condition { description, .. } => alternative.conditions.push(description),
             Self::Nothing | Self::AllOf(_) | Self::AnyOf(_) => {}
         }
@@ -171,6 +199,7 @@ impl fmt::Display for Requirements {
             Self::Scope(scope) => write!(f, "scope {scope}"),
             Self::Group(group) => write!(f, "group {group}"),
             Self::MaxAge(max_age) => write!(f, "a sign-in within the last {} s", max_age.as_secs()),
+            Self::RecentSignIn => f.write_str(RECENT_SIGN_IN),
             Self::Condition { description, .. } => f.write_str(description),
             Self::AllOf(all) => write_joined(f, all, " and "),
             Self::AnyOf(any) => write_joined(f, any, " or "),

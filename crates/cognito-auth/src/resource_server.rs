@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use http::request::Parts;
@@ -12,7 +13,7 @@ use crate::error::{BuildError, VerifyError};
 use crate::json::excerpt;
 use crate::policy::Policy;
 use crate::rejection::{AuthRejection, RejectionKind, ResponseSettings};
-use crate::requirements::{Requirements, Subject};
+use crate::requirements::{Alternative, Requirements, Subject};
 use crate::verifier::Verifier;
 
 /// An OAuth 2.0 resource server: a [`Verifier`] plus what its responses to rejected requests contain. Cloning it is
@@ -40,6 +41,7 @@ struct Inner {
     verifier: Verifier,
     checks_scopes: bool,
     resource: Option<String>,
+    recent_sign_in: Option<Duration>,
     responses: ResponseSettings,
 }
 
@@ -49,6 +51,7 @@ struct Inner {
 pub struct ResourceServerBuilder {
     verifier: Verifier,
     checks_scopes: bool,
+    recent_sign_in: Option<Duration>,
     realm: Option<String>,
     resource_metadata: Option<String>,
     problem_details: bool,
@@ -64,6 +67,7 @@ impl ResourceServer {
             verifier,
             checks_scopes: true,
             resource: None,
+            recent_sign_in: None,
             responses: ResponseSettings::default(),
         }))
     }
@@ -73,6 +77,7 @@ impl ResourceServer {
         ResourceServerBuilder {
             verifier,
             checks_scopes: true,
+            recent_sign_in: None,
             realm: None,
             resource_metadata: None,
             problem_details: false,
@@ -91,6 +96,13 @@ impl ResourceServer {
     #[must_use]
     pub fn checks_scopes(&self) -> bool {
         self.0.checks_scopes
+    }
+
+    /// Lists all ways to fulfil the policy `P` on this server, for documents: scopes only if they are checked, and a
+    /// recent sign-in with its maximum age.
+    #[must_use]
+    pub fn alternatives<P: Policy>(&self) -> Vec<Alternative> {
+        P::REQUIREMENTS.enforced_alternatives(self.0.checks_scopes, self.0.recent_sign_in)
     }
 
     /// Verifies the access token in the `Authorization` header of a request. It reads no other part of the request.
@@ -157,8 +169,8 @@ impl ResourceServer {
         requirements: &Requirements,
         token: &AccessToken,
     ) -> Result<(), AuthRejection> {
-        let now = self.0.verifier.earliest_time();
-        let subject = Subject { token, checks_scopes: self.0.checks_scopes, now };
+        let Inner { checks_scopes, recent_sign_in, .. } = *self.0;
+        let subject = Subject { token, checks_scopes, recent_sign_in, now: self.0.verifier.earliest_time() };
         if requirements.hold_for(subject) {
             return Ok(());
         }
@@ -175,6 +187,13 @@ impl ResourceServerBuilder {
     /// scopes. Every signed-in user can then do what scopes alone protect.
     pub fn without_scope_checks(mut self) -> Self {
         self.checks_scopes = false;
+        self
+    }
+
+    /// Sets how long after a sign-in it counts as recent, for the policy [`RecentSignIn`](crate::RecentSignIn). Whole
+    /// seconds count. Default: any sign-in is recent.
+    pub fn recent_sign_in(mut self, max_age: Duration) -> Self {
+        self.recent_sign_in = Some(max_age);
         self
     }
 
@@ -218,7 +237,7 @@ impl ResourceServerBuilder {
     ///
     /// [`BuildError::HeaderValue`] if the realm, the metadata URL or a scope does not fit into a header.
     pub fn build(self) -> Result<ResourceServer, BuildError> {
-        let Self { verifier, checks_scopes, resource, .. } = self;
+        let Self { verifier, checks_scopes, resource, recent_sign_in, .. } = self;
         let (realm, metadata, scopes) = (self.realm, self.resource_metadata, self.scopes);
         let responses = ResponseSettings::new(
             realm.as_deref(),
@@ -226,7 +245,7 @@ impl ResourceServerBuilder {
             scopes.as_deref(),
             self.problem_details,
         )?;
-        Ok(ResourceServer(Arc::new(Inner { verifier, checks_scopes, resource, responses })))
+        Ok(ResourceServer(Arc::new(Inner { verifier, checks_scopes, resource, recent_sign_in, responses })))
     }
 }
 
@@ -249,6 +268,7 @@ impl fmt::Debug for ResourceServer {
         f.debug_struct("ResourceServer")
             .field("verifier", &self.0.verifier)
             .field("checks_scopes", &self.0.checks_scopes)
+            .field("recent_sign_in", &self.0.recent_sign_in)
             .finish_non_exhaustive()
     }
 }

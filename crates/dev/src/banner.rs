@@ -21,8 +21,10 @@ fn write_addresses(out: &mut String, stack: &Stack, arguments: &Arguments) -> fm
     let Stack { api_url, user_pool, dynamodb, s3, credentials, .. } = stack;
     let config = stack.app.config();
     writeln!(out, "\n  API            {api_url}")?;
-    let sign_in = if stack.docs_can_sign_in { "   (Authorize signs you in)" } else { "" };
-    writeln!(out, "  Documentation  {api_url}/docs{sign_in}")?;
+    if config.docs_enabled {
+        let sign_in = if stack.docs_can_sign_in { "   (Authorize signs you in)" } else { "" };
+        writeln!(out, "  Documentation  {api_url}/docs{sign_in}")?;
+    }
     match user_pool {
         Some(local) => writeln!(out, "  User pool      {}   ({})", local.domain(), local.pool().pool_id())?,
         None => writeln!(out, "  User pool      {} (COGNITO_USER_POOL_ID)", config.cognito.user_pool.id())?,

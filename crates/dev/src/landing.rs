@@ -25,6 +25,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img
 #[template(path = "landing.html")]
 struct Page {
     api_url: String,
+    docs_enabled: bool,
     docs_can_sign_in: bool,
     pool: Option<Pool>,
     dynamodb: Option<String>,
@@ -73,6 +74,7 @@ impl Page {
         });
         Self {
             api_url: stack.api_url.clone(),
+            docs_enabled: stack.app.config().docs_enabled,
             docs_can_sign_in: stack.docs_can_sign_in,
             pool,
             dynamodb: stack.dynamodb.as_ref().map(|local| local.endpoint_url().to_owned()),

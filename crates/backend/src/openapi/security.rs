@@ -1,6 +1,6 @@
 //! What an operation requires of its caller, read from the handler's signature.
 
-use cognito_auth::{Alternative, Policy};
+use cognito_auth::{Alternative, Policy, ResourceServer};
 use http::StatusCode;
 use utoipa::openapi::{
     ContentBuilder, Ref, RefOr, Response, ResponseBuilder,
@@ -52,15 +52,12 @@ secured_handlers!(A, B, C);
 pub(crate) fn secure<H, T>(
     _: H,
     (schemas, mut paths, router): UtoipaMethodRouter<App>,
-    checks_scopes: bool,
+    server: &ResourceServer,
 ) -> UtoipaMethodRouter<App>
 where
     H: Secured<T>,
 {
-    let mut ways = H::Policy::REQUIREMENTS.alternatives();
-    if !checks_scopes {
-        ways.iter_mut().for_each(|way| way.scopes.clear());
-    }
+    let ways = server.alternatives::<H::Policy>();
     for operation in paths.paths.values_mut().flat_map(operations) {
         demand(operation, &ways);
     }
@@ -71,7 +68,12 @@ fn demand(operation: &mut Operation, ways: &[Alternative]) {
     let security = ways.iter().map(|way| SecurityRequirement::new(COGNITO, way.scopes.iter().copied()));
     operation.security = Some(security.collect());
     add(operation, StatusCode::BAD_REQUEST, "The request cannot be read");
-    add(operation, StatusCode::UNAUTHORIZED, "There is no valid access token");
+    let unauthorized = if ways.iter().any(|way| way.max_age.is_some()) {
+        "There is no valid access token, or the sign-in is too old; see `max_age` in the challenge"
+    } else {
+        "There is no valid access token"
+    };
+    add(operation, StatusCode::UNAUTHORIZED, unauthorized);
     add(operation, StatusCode::TOO_MANY_REQUESTS, "The caller has made too many requests");
     if operation.request_body.is_some() {
         add(operation, StatusCode::PAYLOAD_TOO_LARGE, "The body is too large");

@@ -5,7 +5,7 @@ use http::StatusCode;
 
 use super::page::PageQuery;
 use crate::{
-    auth::{Admins, Caller, InGroup, ItemsRead, ItemsWrite},
+    auth::{Administrator, Caller, ItemsRead, ItemsWrite},
     domain::{Items, Revocations},
     extract::{Json, Path, Query},
     models::{
@@ -13,6 +13,7 @@ use crate::{
         owner::{Owner, UserSub},
         version::IfMatch,
     },
+    observe::RequestContext,
     problem::{Problem, ProblemBody},
 };
 
@@ -25,11 +26,13 @@ use crate::{
 ))]
 pub(crate) async fn list_user_items(
     State(items): State<Items>,
-    admin: Caller<(InGroup<Admins>, ItemsRead)>,
+    admin: Caller<(Administrator, ItemsRead)>,
+    context: RequestContext,
     Path(sub): Path<UserSub>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<ItemPage>, Problem> {
     let owner = Owner::user(admin.user_pool_id(), sub.as_str());
+    context.audit("list_user_items", &owner);
     Ok(Json(items.list(&owner, query.limit, query.cursor.as_deref()).await?))
 }
 
@@ -42,11 +45,14 @@ pub(crate) async fn list_user_items(
 ))]
 pub(crate) async fn delete_user_item(
     State(items): State<Items>,
-    admin: Caller<(InGroup<Admins>, ItemsWrite)>,
+    admin: Caller<(Administrator, ItemsWrite)>,
+    context: RequestContext,
     Path((sub, id)): Path<(UserSub, ItemId)>,
     if_match: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    items.remove(&Owner::user(admin.user_pool_id(), sub.as_str()), id, if_match).await?;
+    let owner = Owner::user(admin.user_pool_id(), sub.as_str());
+    context.audit("delete_user_item", &owner);
+    items.remove(&owner, id, if_match).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -60,9 +66,11 @@ pub(crate) async fn delete_user_item(
 ))]
 pub(crate) async fn sign_user_out(
     State(revocations): State<Revocations>,
-    _admin: Caller<(InGroup<Admins>, ItemsWrite)>,
+    admin: Caller<(Administrator, ItemsWrite)>,
+    context: RequestContext,
     Path(sub): Path<UserSub>,
 ) -> Result<StatusCode, Problem> {
+    context.audit("sign_user_out", &Owner::user(admin.user_pool_id(), sub.as_str()));
     revocations.revoke(sub.as_str()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -16,6 +16,7 @@ use crate::{
         user::CurrentUser,
         version::{IfMatch, IfNoneMatch, Preconditions},
     },
+    observe::RequestContext,
     problem::{Problem, ProblemBody},
 };
 
@@ -36,7 +37,9 @@ pub(crate) async fn show_current_user(caller: Caller) -> Response {
 pub(crate) async fn sign_out(
     State(revocations): State<Revocations>,
     caller: Caller,
+    context: RequestContext,
 ) -> Result<StatusCode, Problem> {
+    context.audit("sign_out", caller.owner());
     revocations.revoke(caller.sub()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

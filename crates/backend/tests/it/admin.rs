@@ -26,6 +26,36 @@ async fn an_administrator_reads_and_removes_another_users_items() {
 }
 
 #[tokio::test]
+async fn administrator_whose_sign_in_is_old_must_sign_in_again() {
+    let sub = "9b2d1c4e-6a7f-4e21-8c3d-5f60718293a4";
+    let paths = [
+        (Method::GET, format!("/admin/users/{sub}/items")),
+        (Method::DELETE, format!("/admin/users/{sub}/items/0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b")),
+        (Method::POST, format!("/admin/users/{sub}/sign-out")),
+    ];
+    let app = TestApp::with(&[("ADMIN_MAX_AGE_SECONDS", "900")]).await;
+    let signed_in = |seconds_ago: i64| {
+        let auth_time = time::OffsetDateTime::now_utc().unix_timestamp() - seconds_ago;
+        app.token("root").in_group("admins").claim("auth_time", auth_time.into()).access_token()
+    };
+    for (method, path) in &paths {
+        let rejected = app.bearer(&signed_in(1000)).send(method.clone(), path, &[], None).await;
+        assert_eq!(rejected.status, StatusCode::UNAUTHORIZED, "{path}");
+        let challenge = rejected.header("www-authenticate");
+        assert!(challenge.contains("error=\"insufficient_user_authentication\""), "{challenge}");
+        assert!(challenge.contains("max_age=\"900\""), "{challenge}");
+        let recent = app.bearer(&signed_in(800)).send(method.clone(), path, &[], None).await;
+        assert_ne!(recent.status, StatusCode::UNAUTHORIZED, "{path}");
+    }
+    let own = app.bearer(&signed_in(1000)).get("/items").await;
+    assert_eq!(own.status, StatusCode::OK, "their own items need no recent sign-in");
+
+    let off = TestApp::with(&[("ADMIN_MAX_AGE_SECONDS", "0")]).await;
+    let old = off.token("root").in_group("admins").claim("auth_time", 0.into()).access_token();
+    assert_eq!(off.bearer(&old).get(&paths[0].1).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn user_without_the_group_is_403_and_told_which_group() {
     let app = TestApp::start().await;
     let id = app.user("bob").create_item("bob's").await;

@@ -36,6 +36,25 @@ async fn concurrent_readiness_checks_share_one_probe() {
 }
 
 #[tokio::test]
+async fn without_documentation_nothing_leads_to_it() {
+    let app = TestApp::with(&[("DOCS_ENABLED", "false")]).await;
+    for path in ["/", "/docs", "/docs/", "/docs/swagger-ui-bundle.js", "/openapi.json"] {
+        assert_eq!(app.anonymous().get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    assert_eq!(app.user("alice").get("/items").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn strict_transport_security_is_sent_if_it_is_set() {
+    let name = "strict-transport-security";
+    let app = TestApp::with(&[("STRICT_TRANSPORT_SECURITY", "max-age=63072000")]).await;
+    for path in ["/health/live", "/items", "/nowhere"] {
+        assert_eq!(app.anonymous().get(path).await.header(name), "max-age=63072000", "{path}");
+    }
+    assert_eq!(TestApp::start().await.anonymous().get("/health/live").await.header(name), "");
+}
+
+#[tokio::test]
 async fn unknown_route_and_method_are_problems() {
     let app = TestApp::start().await;
     assert_eq!(app.anonymous().get("/nothing/here").await.status, StatusCode::NOT_FOUND);

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::{Router, routing::get};
 use http::{Method, StatusCode};
+use serde_json::Value;
 
 use crate::support::{Fault, TestApp};
 
@@ -39,6 +40,9 @@ async fn requests_beyond_the_concurrency_limit_are_503_with_retry_after() {
         refused = alice.get("/users/me").await;
     }
     assert_eq!((refused.status, refused.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "1"));
+    let metrics = app.metrics();
+    assert!(metrics.contains(r#"http_rejections_total{reason="overload"}"#), "{metrics}");
+    assert!(!metrics.contains("http_faults_total{"), "{metrics}");
     assert_eq!(app.anonymous().get("/health/live").await.status, StatusCode::OK);
     assert_eq!(slow.await.unwrap(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(alice.get("/users/me").await.status, StatusCode::OK);
@@ -51,6 +55,38 @@ async fn slow_request_is_503_after_the_time_limit() {
     let answer = app.user("alice").get("/items").await;
     assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "1"));
     assert!(answer.json()["detail"].as_str().unwrap().contains("1 s"));
+    let metrics = app.metrics();
+    assert!(metrics.contains(r#"http_faults_total{method="GET",route="/items"} 1"#), "{metrics}");
+    assert!(!metrics.contains("http_rejections_total{"), "{metrics}");
+}
+
+#[tokio::test]
+async fn rejections_are_counted_by_reason_and_are_not_faults() {
+    let app = TestApp::with(&[("RATE_LIMIT_PER_MINUTE", "3")]).await;
+    let old = app.token("root").in_group("admins").claim("auth_time", 0.into()).access_token();
+    let leaving = app.user("leaving");
+    leaving.post("/users/me/sign-out", Value::Null).await;
+    let rejected = [
+        ("missing_token", app.anonymous(), "/items"),
+        ("invalid_credentials", app.bearer("two words"), "/items"),
+        ("invalid_token", app.bearer("nonsense"), "/items"),
+        ("expired_token", app.bearer(&app.token("alice").expired().access_token()), "/items"),
+        ("revoked_token", leaving, "/items"),
+        ("insufficient_scope", app.bearer(&app.pool.user("alice").access_token()), "/items"),
+        ("forbidden", app.user("alice"), "/admin/users/x/items"),
+        ("old_sign_in", app.bearer(&old), "/admin/users/x/items"),
+    ];
+    for (reason, persona, path) in rejected {
+        let answer = persona.get(path).await;
+        assert!(answer.status.is_client_error(), "{reason}: {answer:?}");
+        let line = format!("http_rejections_total{{reason=\"{reason}\"}} 1");
+        assert!(app.metrics().contains(&line), "{line} is not in\n{}", app.metrics());
+    }
+    for _ in 0..4 {
+        app.user("bob").get("/users/me").await;
+    }
+    assert!(app.metrics().contains(r#"http_rejections_total{reason="rate_limit"} 1"#));
+    assert!(!app.metrics().contains("http_faults_total{"), "{}", app.metrics());
 }
 
 #[tokio::test]
@@ -60,7 +96,7 @@ async fn removal_is_finished_when_the_client_disconnects() {
     let path = format!("/items/{}", alice.create_item("one").await);
     proxy.set(Fault::Hang);
     tokio::time::timeout(Duration::from_millis(300), alice.delete(&path)).await.unwrap_err();
-    let metrics = app.app.metrics().encode(&app.app.verifier().stats()).unwrap();
+    let metrics = app.metrics();
     assert!(metrics.contains(r#"method="DELETE",route="/items/{id}",status="499""#), "{metrics}");
 
     proxy.set(Fault::None);

@@ -190,6 +190,7 @@ async fn the_log_has_a_line_a_request_and_no_secret() {
     assert_eq!(create["span"]["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_eq!(create["user_pool"], server_pool_id());
     assert!(create["caller"].is_string() && create["duration_ms"].is_number());
+    assert_rejections_and_audits(&lines);
     let failures: Vec<_> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
     assert_eq!(failures.len(), 1, "{failures:?}");
     assert_eq!(failures[0]["span"]["request_id"], "the-failure");
@@ -204,6 +205,43 @@ async fn the_log_has_a_line_a_request_and_no_secret() {
         let leak = log.lines().find(|line| line.contains(secret));
         assert_eq!(leak, None, "{secret} is logged");
     }
+}
+
+/// The lines that an operator alarms on: why requests were rejected, and what administrators did to whom.
+#[track_caller]
+fn assert_rejections_and_audits(lines: &[Value]) {
+    let having = |message: &'static str| lines.iter().filter(move |line| line["message"] == message);
+    for reason in ["invalid_token", "expired_token"] {
+        let line = having("rejected").find(|line| line["reason"] == reason).expect(reason);
+        assert_eq!((&line["level"], &line["left_out"]), (&json!("INFO"), &json!(0)), "{line}");
+        assert!(line["cause"].is_string() && line["span"]["request_id"].is_string(), "{line}");
+    }
+    let audits: Vec<_> = having("audit").collect();
+    let statuses: Vec<_> =
+        audits.iter().map(|line| (line["action"].as_str().unwrap(), &line["status"])).collect();
+    let (ok, no_content) = (&json!(200), &json!(204));
+    let expected = [
+        ("list_user_items", ok),
+        ("delete_user_item", no_content),
+        ("sign_out", no_content),
+        ("sign_user_out", no_content),
+    ];
+    assert_eq!(statuses, expected);
+    let alice = having("request").find(|line| line["route"] == "/items").map(|line| &line["caller"]);
+    assert_eq!(Some(&audits[0]["subject"]), alice, "a subject is hashed as a caller");
+    assert_ne!(audits[0]["caller"], audits[0]["subject"]);
+    assert_eq!(audits[2]["caller"], audits[2]["subject"], "they sign themselves out");
+}
+
+#[tokio::test]
+async fn audit_events_are_logged_whatever_the_filter_says() {
+    let server = Server::start(&[("RUST_LOG", "error")]).await;
+    let sign_out = server.client().post(format!("{}/users/me/sign-out", server.url));
+    assert_eq!(sign_out.bearer_auth(server.token("alice")).send().await.unwrap().status(), 204);
+    server.terminate();
+    let (_, log) = server.wait();
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains("audit action=\"sign_out\""), "{log}");
 }
 
 fn server_pool_id() -> String {
@@ -230,6 +268,7 @@ async fn metrics_count_requests() {
         r#"http_requests_total{method="GET",route="/items",status="401"} 1"#,
         r#"http_requests_total{method="GET",route="",status="404"} 1"#,
         r#"http_requests_total{method="other",route="/items",status="405"} 2"#,
+        r#"http_rejections_total{reason="invalid_token"} 1"#,
         r#"http_request_duration_seconds_count{method="GET",route="/items"} 4"#,
         r#"dynamodb_calls_total{operation="Query",outcome="ok"} 3"#,
         r#"token_verifications_total{outcome="accepted"} 3"#,

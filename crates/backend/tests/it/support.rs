@@ -131,6 +131,11 @@ impl TestApp {
         self.pool.user(name).scope("items/read").scope("items/write")
     }
 
+    /// The metrics as Prometheus reads them.
+    pub(crate) fn metrics(&self) -> String {
+        self.app.metrics().encode(&self.app.verifier().stats()).unwrap()
+    }
+
     /// How many calls of DynamoDB were answered with success since the start.
     pub(crate) fn calls(&self) -> u64 {
         const OPERATIONS: [&str; 7] = [

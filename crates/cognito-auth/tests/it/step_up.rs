@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use axum::http::header::WWW_AUTHENTICATE;
 use cognito_auth::testing::{TestClock, TestPool};
-use cognito_auth::{AccessToken, AnyOf, MaxAge, Policy, RejectionKind, ResourceServer, group, scope};
+use cognito_auth::{
+    AccessToken, AnyOf, MaxAge, Policy, RecentSignIn, RejectionKind, ResourceServer, group, scope,
+};
 
 scope!(ItemsWrite = "items/write");
 group!(Admins = "admins");
@@ -88,4 +90,26 @@ fn alternative_contains_the_shortest_max_age() {
         <(Admins, Recent)>::REQUIREMENTS.to_string(),
         "group admins and a sign-in within the last 300 s"
     );
+}
+
+#[tokio::test]
+async fn age_of_a_recent_sign_in_is_a_setting_of_the_server() {
+    let Fixture { pool, clock, server } = Fixture::new();
+    let raw = pool.user("alice").in_group("admins").access_token();
+    let token = server.verifier().verify_access(&raw).await.unwrap();
+    let strict = ResourceServer::builder(server.verifier().clone()).recent_sign_in(Duration::from_secs(60));
+    let strict = strict.build().unwrap();
+    assert!(strict.authorize::<(Admins, RecentSignIn)>(&token).is_ok());
+
+    clock.advance(Duration::from_secs(71));
+    let rejection = strict.authorize::<(Admins, RecentSignIn)>(&token).unwrap_err();
+    assert_eq!(rejection.kind(), RejectionKind::InsufficientAuthentication);
+    assert_eq!(rejection.max_age(), Some(Duration::from_secs(60)));
+    assert!(
+        server.authorize::<(Admins, RecentSignIn)>(&token).is_ok(),
+        "without the setting any sign-in does"
+    );
+
+    let documented = |server: &ResourceServer| server.alternatives::<(Admins, RecentSignIn)>()[0].max_age;
+    assert_eq!((documented(&strict), documented(&server)), (Some(Duration::from_secs(60)), None));
 }
