@@ -8,6 +8,7 @@ use crate::access_token::AccessToken;
 use crate::claims::Rules;
 use crate::clock::Clock;
 use crate::error::BuildError;
+use crate::keys::{KeyFetcher, LimitedFetcher, Origin, default_fetcher};
 use crate::pool::UserPool;
 use crate::verifier::{DenyList, Settings, Verifier};
 
@@ -34,6 +35,7 @@ pub struct VerifierBuilder {
     cache_capacity: usize,
     max_token_bytes: usize,
     deny_list: Option<DenyList>,
+    fetcher: Option<LimitedFetcher>,
     clock: Clock,
 }
 
@@ -55,6 +57,7 @@ impl VerifierBuilder {
             cache_capacity: DEFAULT_CACHE_CAPACITY,
             max_token_bytes: DEFAULT_MAX_TOKEN_BYTES,
             deny_list: None,
+            fetcher: default_fetcher(),
             clock: Clock::system(),
         }
     }
@@ -117,7 +120,13 @@ impl VerifierBuilder {
         self
     }
 
-    /// Reads the time from a clock that a test moves.
+    /// Fetches the keys with this HTTP client. Default: reqwest; none without the feature `reqwest`.
+    pub fn key_fetcher(mut self, fetcher: impl KeyFetcher) -> Self {
+        self.fetcher = Some(LimitedFetcher::new(fetcher));
+        self
+    }
+
+    /// Reads the time from a clock that a test sets.
     #[cfg(feature = "testing")]
     pub fn clock(mut self, clock: crate::test_clock::TestClock) -> Self {
         self.clock = Clock::Test(clock);
@@ -132,6 +141,8 @@ impl VerifierBuilder {
     ///   was called.
     /// - [`BuildError::SamePool`] if two pools share an ID or an issuer.
     /// - [`BuildError::ClockSkew`] if the clock skew is more than 5 minutes.
+    /// - [`BuildError::NoKeyFetcher`] if keys must be fetched, but the feature `reqwest` is disabled and
+    ///   [`key_fetcher`](Self::key_fetcher) was not called.
     pub fn build(self) -> Result<Verifier, BuildError> {
         if self.client_ids.is_empty() && !self.any_client {
             return Err(BuildError::NoClientIds);
@@ -140,6 +151,12 @@ impl VerifierBuilder {
             return Err(BuildError::ClockSkew { skew: self.clock_skew });
         }
         check_distinct(&self.pools)?;
+        let fetcher = self.fetcher;
+        let pools = self.pools.into_iter().map(|pool| {
+            let origin = key_origin(&pool, fetcher.as_ref())?;
+            Ok((pool, origin))
+        });
+        let pools = pools.collect::<Result<_, _>>()?;
         let rules = Rules {
             client_ids: (!self.any_client).then_some(self.client_ids),
             resources: self.resources,
@@ -152,8 +169,16 @@ impl VerifierBuilder {
             deny_list: self.deny_list,
             clock: self.clock,
         };
-        Ok(Verifier::new(&self.pools, settings))
+        Ok(Verifier::new(pools, settings))
     }
+}
+
+fn key_origin(pool: &UserPool, fetcher: Option<&LimitedFetcher>) -> Result<Origin, BuildError> {
+    if let Some(keys) = pool.fixed_keys() {
+        return Ok(Origin::Fixed(keys.clone()));
+    }
+    let fetcher = fetcher.ok_or(BuildError::NoKeyFetcher)?;
+    Ok(Origin::Urls(pool.jwks_urls(), fetcher.clone()))
 }
 
 /// Identity is (user pool, `sub`), and the pool of a token follows from its issuer: both must name one pool only.

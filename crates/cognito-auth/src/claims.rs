@@ -64,10 +64,7 @@ impl Times {
     /// Checks what depends on the time of day, which a cached token must pass again.
     pub(crate) fn check(&self, rules: &Rules, now: i64) -> Result<(), VerifyError> {
         let skew = rules.clock_skew_seconds;
-        // The token must not be accepted "on or after" this time (RFC 7519, section 4.1.4).
-        if now - skew >= self.expires_at {
-            return Err(VerifyError::Expired { ago: seconds(now - self.expires_at) });
-        }
+        check_expiry(self.expires_at, rules, now)?;
         for (claim, time) in [("nbf", self.not_before), ("iat", Some(self.issued_at))] {
             if let Some(time) = time.filter(|time| *time > now + skew) {
                 return Err(VerifyError::NotYetValid { claim, ahead: seconds(time - now) });
@@ -171,6 +168,14 @@ impl<'a> Claims<'a> {
         // The parser's message is dropped, because it quotes the value.
         serde_json::from_str(raw.get()).map(Some).map_err(|_| VerifyError::ClaimType { claim, expected })
     }
+}
+
+/// Checks `exp`: the token must not be accepted "on or after" this time (RFC 7519, section 4.1.4).
+pub(crate) fn check_expiry(expires_at: i64, rules: &Rules, now: i64) -> Result<(), VerifyError> {
+    if now - rules.clock_skew_seconds < expires_at {
+        return Ok(());
+    }
+    Err(VerifyError::Expired { ago: seconds(now - expires_at) })
 }
 
 /// Returns the claim with any name, deserialized as a `T`.

@@ -204,6 +204,16 @@ pub enum BuildError {
         /// The configured skew.
         skew: Duration,
     },
+    /// A load balancer's ARN is not valid, or not in the region of the others.
+    #[cfg(feature = "alb")]
+    #[error("\"{arn}\" is not the ARN of an Application Load Balancer in the region of the others")]
+    LoadBalancer {
+        /// The ARN, escaped for printing.
+        arn: String,
+    },
+    /// Keys must be fetched, but there is no HTTP client.
+    #[error("keys cannot be fetched: enable the feature reqwest, or set key_fetcher")]
+    NoKeyFetcher,
     /// The realm or the metadata URL cannot be written into a header.
     #[error(
         "{name} contains a character that does not fit into a header: use printable ASCII without \" and \\"

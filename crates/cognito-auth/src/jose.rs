@@ -11,7 +11,7 @@ use crate::keys::MAX_KID_BYTES;
 
 /// Header parameters that change how a token must be read, and that are not supported: `crit` (RFC 7515, section 4.1.11),
 /// `b64` (RFC 7797), `zip` and `enc` (RFC 7516, sections 4.1.2 and 4.1.3).
-const UNSUPPORTED_PARAMETERS: [&str; 4] = ["crit", "b64", "zip", "enc"];
+pub(crate) const UNSUPPORTED_PARAMETERS: [&str; 4] = ["crit", "b64", "zip", "enc"];
 
 /// The parts of a token, none of which is verified yet.
 #[derive(Debug)]
@@ -37,7 +37,8 @@ impl<'a> Unverified<'a> {
     }
 }
 
-fn split(raw: &str) -> Result<(&str, &str, &str), VerifyError> {
+/// Splits a token into its three parts.
+pub(crate) fn split(raw: &str) -> Result<(&str, &str, &str), VerifyError> {
     let (header, rest) = raw.split_once('.').ok_or(VerifyError::Parts)?;
     let (payload, signature) = rest.split_once('.').ok_or(VerifyError::Parts)?;
     // Five parts would be an encrypted token (RFC 7516, section 7.1).

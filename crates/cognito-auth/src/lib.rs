@@ -13,7 +13,7 @@ pub use self::builder::VerifierBuilder;
 pub use self::claims::ClaimError;
 pub use self::error::{BuildError, ObjectError, Part, SyntaxError, VerifyError};
 pub use self::id_token::{Id, IdToken, IdTokenError};
-pub use self::keys::{FetchCause, FetchError, HttpError, JwksError, KeySetError};
+pub use self::keys::{FetchCause, FetchError, HttpError, JwksError, KeyFetch, KeyFetcher, KeySetError};
 #[doc(hidden)]
 pub use self::policy::is_scope as __is_scope;
 pub use self::policy::{AnyOf, Authenticated, Group, HasScope, InGroup, MaxAge, Policy, RecentSignIn, Scope};
@@ -26,6 +26,8 @@ pub use self::token::Token;
 pub use self::verifier::Verifier;
 
 mod access_token;
+#[cfg(feature = "alb")]
+pub mod alb;
 #[cfg(feature = "axum")]
 mod axum;
 mod bearer;
@@ -39,6 +41,8 @@ mod id_token;
 mod jose;
 mod json;
 mod keys;
+#[cfg(feature = "lambda-authorizer")]
+pub mod lambda_authorizer;
 mod loopback;
 mod policy;
 mod pool;

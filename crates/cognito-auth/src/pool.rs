@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::keys::{JwksError, KeySet, Origin};
+use crate::keys::{JwksError, KeySet};
 use crate::loopback::is_loopback;
 
 /// The longest user pool ID (`UserPoolIdType` of the Cognito API: 1 to 55 characters).
@@ -168,9 +168,9 @@ impl UserPool {
         Arc::clone(&self.id)
     }
 
-    /// Returns where the keys come from.
-    pub(crate) fn key_origin(&self) -> Origin {
-        self.keys.clone().map_or_else(|| Origin::Urls(self.jwks_urls()), Origin::Fixed)
+    /// Returns the keys that were given as text.
+    pub(crate) fn fixed_keys(&self) -> Option<&KeySet> {
+        self.keys.as_ref()
     }
 
     fn original_issuer(&self, region: &str) -> String {

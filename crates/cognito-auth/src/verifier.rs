@@ -11,7 +11,7 @@ use crate::error::VerifyError;
 use crate::id_token::IdToken;
 use crate::jose::Unverified;
 use crate::json::excerpt;
-use crate::keys::{KeySetError, KeySource};
+use crate::keys::{KeySetError, KeySource, Origin};
 use crate::pool::UserPool;
 use crate::stats::{Counters, PoolStats, Stats};
 
@@ -77,17 +77,18 @@ struct Signer {
 }
 
 impl Verifier {
-    pub(crate) fn new(pools: &[UserPool], settings: Settings) -> Self {
+    /// Creates a verifier of pools, each with the origin of its keys.
+    pub(crate) fn new(pools: Vec<(UserPool, Origin)>, settings: Settings) -> Self {
         let cache = Arc::new(TokenCache::new(settings.cache_capacity));
-        let pool = |pool: &UserPool| {
+        let pool = |(pool, origin): (UserPool, Origin)| {
             let on_change = {
                 let cache = Arc::clone(&cache);
                 move || cache.clear()
             };
-            let keys = KeySource::new(pool.shared_id(), pool.key_origin(), settings.clock.clone(), on_change);
-            Pool { trusted: TrustedPool::new(pool), keys }
+            let keys = KeySource::new(pool.shared_id(), origin, settings.clock.clone(), on_change);
+            Pool { trusted: TrustedPool::new(&pool), keys }
         };
-        let pools = pools.iter().map(pool).collect();
+        let pools = pools.into_iter().map(pool).collect();
         Self(Arc::new(Inner { pools, settings, cache, counters: Counters::default() }))
     }
 

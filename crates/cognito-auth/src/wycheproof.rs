@@ -5,6 +5,7 @@ use std::{env, fs};
 
 use serde_json::{Value, json};
 
+use crate::alb::keys::PublicKey;
 use crate::jose::Unverified;
 use crate::keys::KeySet;
 
@@ -58,4 +59,26 @@ fn json_web_key_vectors_have_the_expected_result() {
 #[ignore = "needs the vectors: .ci/wycheproof fetches them"]
 fn json_web_signature_vectors_have_the_expected_result() {
     check("json_web_signature_test.json", 401, |key| json!({ "keys": [key] }));
+}
+
+#[test]
+#[ignore = "needs the vectors: .ci/wycheproof fetches them"]
+fn p256_vectors_have_the_expected_result() {
+    let mut checked = 0;
+    for group in groups("ecdsa_secp256r1_sha256_p1363_test.json") {
+        let key = PublicKey::from_der(&bytes(&group["publicKeyDer"])).unwrap();
+        for test in group["tests"].as_array().unwrap() {
+            let is_verified = key.verify(&bytes(&test["msg"]), &bytes(&test["sig"])).is_ok();
+            assert_eq!(is_verified, test["result"] == "valid", "test {}: {}", test["tcId"], test["comment"]);
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 262);
+}
+
+/// Decodes hexadecimal text.
+fn bytes(hex: &Value) -> Vec<u8> {
+    let digits: Vec<char> = hex.as_str().unwrap().chars().collect();
+    let byte = |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap();
+    digits.chunks(2).map(byte).collect()
 }

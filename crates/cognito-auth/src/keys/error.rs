@@ -125,19 +125,23 @@ pub enum FetchCause {
 }
 
 impl FetchCause {
-    pub(super) fn client(error: reqwest::Error) -> Self {
-        Self::Client(HttpError(error))
+    #[cfg(feature = "reqwest")]
+    pub(super) fn client(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Client(HttpError(Box::new(error)))
     }
 
-    pub(super) fn request(error: reqwest::Error) -> Self {
-        if error.is_timeout() { Self::Timeout } else { Self::Request(HttpError(error.without_url())) }
+    /// Creates the cause of a request that failed, for a [`KeyFetcher`](crate::KeyFetcher). The error must not contain
+    /// the URL, whose path or query can be secret.
+    #[must_use]
+    pub fn request(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Request(HttpError(Box::new(error)))
     }
 }
 
 /// An error of the HTTP client. Its text and its sources say what happened.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct HttpError(reqwest::Error);
+pub struct HttpError(Box<dyn Error + Send + Sync>);
 
 /// Why a JSON Web Key Set cannot be used.
 #[derive(Debug, thiserror::Error)]

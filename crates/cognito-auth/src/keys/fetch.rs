@@ -1,27 +1,23 @@
-//! Fetches a key set: one GET, limited in time and size, without redirects.
+//! Fetches a key set from the first URL that serves one.
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
-use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode};
 use url::Url;
 
-use super::error::{Attempt, FETCH_TIMEOUT, FetchCause, FetchError, MAX_JWKS_BYTES};
+use super::error::{Attempt, FETCH_TIMEOUT, FetchCause, FetchError};
+use super::fetcher::LimitedFetcher;
 use super::set::KeySet;
-use crate::loopback::is_loopback;
 
-/// The URLs of one pool's key set, and the HTTP client.
+/// The URLs of one pool's key set, and the fetcher.
 #[derive(Debug)]
 pub(super) struct Endpoints {
     urls: Vec<Url>,
-    /// Built at the first fetch, because it reads the machine's root certificates.
-    client: OnceLock<Client>,
+    fetcher: LimitedFetcher,
 }
 
 impl Endpoints {
-    pub(super) fn new(urls: Vec<Url>) -> Self {
-        Self { urls, client: OnceLock::new() }
+    pub(super) fn new(urls: Vec<Url>, fetcher: LimitedFetcher) -> Self {
+        Self { urls, fetcher }
     }
 
     /// The longest time that [`fetch`](Self::fetch) can take.
@@ -46,53 +42,23 @@ impl Endpoints {
     }
 
     async fn fetch_from(&self, url: &Url) -> Result<KeySet, FetchCause> {
-        let request = self.client()?.get(url.clone());
-        let response = request.send().await.map_err(FetchCause::request)?;
-        if response.status() != StatusCode::OK {
-            return Err(FetchCause::Status(response.status().as_u16()));
-        }
-        KeySet::parse(&body(response).await?).map_err(FetchCause::Keys)
+        KeySet::parse(&self.fetcher.fetch(url).await?).map_err(FetchCause::Keys)
     }
-
-    fn client(&self) -> Result<&Client, FetchCause> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
-        }
-        let client = self.build_client().map_err(FetchCause::client)?;
-        Ok(self.client.get_or_init(|| client))
-    }
-
-    fn build_client(&self) -> reqwest::Result<Client> {
-        let builder = Client::builder()
-            .timeout(FETCH_TIMEOUT)
-            // A redirect could lead to another issuer's keys.
-            .redirect(Policy::none())
-            // A connection kept for ten minutes would be dead, or belong to a runtime that has ended.
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("cognito-auth/", env!("CARGO_PKG_VERSION")));
-        // A proxy for the outside world cannot reach this machine's loopback interface.
-        if self.urls.iter().all(is_loopback) { builder.no_proxy().build() } else { builder.build() }
-    }
-}
-
-async fn body(mut response: Response) -> Result<Vec<u8>, FetchCause> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(FetchCause::request)? {
-        if body.len() + chunk.len() > MAX_JWKS_BYTES {
-            return Err(FetchCause::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::MAX_JWKS_BYTES;
+    use super::super::http::HttpFetcher;
     use super::*;
     use crate::testing::{JwksServer, Reply, TestPool};
 
+    fn endpoints(urls: Vec<Url>) -> Endpoints {
+        Endpoints::new(urls, LimitedFetcher::new(HttpFetcher::default()))
+    }
+
     async fn fetch(servers: &[&JwksServer]) -> Result<KeySet, FetchError> {
-        Endpoints::new(servers.iter().map(|server| server.url().parse().unwrap()).collect()).fetch().await
+        endpoints(servers.iter().map(|server| server.url().parse().unwrap()).collect()).fetch().await
     }
 
     #[tokio::test]
@@ -128,7 +94,7 @@ mod tests {
     #[tokio::test]
     async fn failure_contains_the_sources_of_its_cause() {
         let error =
-            Endpoints::new(vec!["http://127.0.0.1:1/jwks.json".parse().unwrap()]).fetch().await.unwrap_err();
+            endpoints(vec!["http://127.0.0.1:1/jwks.json".parse().unwrap()]).fetch().await.unwrap_err();
         assert!(error.to_string().contains("refused"), "{error}");
     }
 

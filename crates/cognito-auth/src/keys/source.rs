@@ -16,6 +16,7 @@ use url::Url;
 
 use super::error::{FetchError, KeySetError};
 use super::fetch::Endpoints;
+use super::fetcher::LimitedFetcher;
 use super::jwk::PublicKey;
 use super::schedule::Progress;
 use super::set::KeySet;
@@ -29,7 +30,7 @@ pub(crate) enum Origin {
     /// These keys, which do not age.
     Fixed(KeySet),
     /// The first of these URLs that serves keys.
-    Urls(Vec<Url>),
+    Urls(Vec<Url>, LimitedFetcher),
 }
 
 /// The keys of one pool. Dropping it ends the worker.
@@ -74,7 +75,7 @@ impl KeySource {
     ) -> Self {
         let (fixed, endpoints) = match origin {
             Origin::Fixed(keys) => (Some(Arc::new(Loaded::new(keys, None))), None),
-            Origin::Urls(urls) => (None, Some(Endpoints::new(urls))),
+            Origin::Urls(urls, fetcher) => (None, Some(Endpoints::new(urls, fetcher))),
         };
         let shared = Shared {
             pool,

@@ -1,8 +1,10 @@
 //! The crate as an application uses it.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed step must fail the test")]
 
+mod alb;
 mod extractors;
 mod key_set;
+mod lambda_authorizer;
 mod local_pool;
 mod properties;
 mod public_types;
