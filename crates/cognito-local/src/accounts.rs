@@ -38,7 +38,7 @@ pub(crate) struct NewAccount {
 }
 
 pub(crate) enum SignUp {
-    Created(User),
+    Created(Box<User>),
     /// Usernames are unique, so this cannot be hidden; Cognito reports it too.
     UsernameTaken,
 }
@@ -67,7 +67,7 @@ impl Accounts {
             }
             users::insert(tx, &user)?;
             send_code(tx, Some(&user), MailPurpose::Confirm, now)?;
-            Ok(SignUp::Created(user))
+            Ok(SignUp::Created(Box::new(user)))
         });
         Ok(created.await?)
     }

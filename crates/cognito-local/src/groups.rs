@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::clock::Clock;
 use crate::models::{Group, User};
 use crate::refusal::{Refusal, decide};
-use crate::store::{Store, groups, users};
+use crate::store::{Store, StoreError, groups, users};
 
 /// The groups of the pool.
 #[derive(Clone)]
@@ -102,7 +102,7 @@ impl Groups {
         &self,
         group: &str,
         username: &str,
-        change: fn(&Connection, &str, &str) -> Result<(), crate::store::StoreError>,
+        change: fn(&Connection, &str, &str) -> Result<(), StoreError>,
     ) -> Result<(), Refusal> {
         let (group, username) = (group.to_owned(), username.to_owned());
         decide(&self.store, move |tx| {

@@ -97,7 +97,7 @@ fn exchange_with(client: &ClientPublic, stored: &SrpVerifier, secret: &U256) -> 
     let verifier =
         (stored.verifier.len() == MODULUS_BYTES).then(|| element(&U3072::from_be_slice(&stored.verifier)))?;
     // The multiplier k; the generator is not padded here, unlike in RFC 5054.
-    let modulus = padded(&GROUP.modulus().as_ref().to_be_bytes().as_ref().to_vec());
+    let modulus = number(GROUP.modulus().as_ref());
     let multiplier = U256::from_be_slice(&sha256(&[&modulus, &[2]]));
     let public = (element(&multiplier.resize()) * verifier + element(&generator()).pow(secret)).retrieve();
     let (a, b) = (number(&client.0), number(&public));

@@ -10,9 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use super::session::{self, Pending, load, load_by_secret_block, open};
 use super::{AuthFlows, Challenge, Progress};
 use crate::directory::Client;
+use crate::models::SrpVerifier;
 use crate::refusal::{Refusal, decide};
 use crate::sign_in::throttle_subject;
-use crate::srp::{self, ClientPublic};
+use crate::srp::{self, ClientPublic, Exchange};
 use crate::store::{StoreError, throttle, users};
 
 /// The answer of a client that knows the password.
@@ -45,18 +46,8 @@ impl AuthFlows {
             return Err(Refusal::user_not_found());
         }
         let user_id = user.as_ref().map_or_else(|| self.decoy_id(login), |user| user.username.clone());
-        let (decoy_key, login_key) = (self.decoy_key.clone(), users::login_key(login));
         let stored = user.as_ref().and_then(|user| user.credentials.srp.clone());
-        let turn = self.passwords.turn().await?;
-        let (_, exchanged) = turn
-            .run(move || {
-                // Always computed, so that the time does not reveal who has a verifier.
-                let decoy = srp::decoy(&decoy_key, &login_key);
-                let stored = stored.unwrap_or(decoy);
-                Ok::<_, StoreError>((srp::exchange(&client_public, &stored)?, stored.salt))
-            })
-            .await?;
-        let (exchange, salt) = exchanged?;
+        let (exchange, salt) = self.exchange(client_public, login, stored).await?;
         let secret_block = random_secret_block()?;
         let pending = Pending::PasswordVerifier { key: hex::encode(exchange.key), user_id: user_id.clone() };
         let now = now_ms / 1000;
@@ -64,13 +55,30 @@ impl AuthFlows {
         let mut session = session::new(&client.id, login, user.as_ref(), &pending, expires_at)?;
         session.secret_block = Some(secret_block.clone());
         let session = self.store.write(move |tx| open(tx, session, now)).await?;
-        let challenge = Challenge::PasswordVerifier {
-            user_id,
-            salt: hex::encode(salt),
-            server_public: exchange.server_public,
-            secret_block,
-        };
+        let server_public = exchange.server_public;
+        let challenge = Challenge::PasswordVerifier { user_id, salt, server_public, secret_block };
         Ok(Progress::Challenge { challenge, session })
+    }
+
+    /// Answers with the verifier of the user, or with an invented one. Also returns its salt, in hexadecimal digits.
+    async fn exchange(
+        &self,
+        client_public: ClientPublic,
+        login: &str,
+        stored: Option<SrpVerifier>,
+    ) -> Result<(Exchange, String), Refusal> {
+        let (decoy_key, login_key) = (self.decoy_key.clone(), users::login_key(login));
+        let turn = self.passwords.turn().await?;
+        let (_, exchanged) = turn
+            .run(move || {
+                // Always computed, so that the time does not reveal who has a verifier.
+                let decoy = srp::decoy(&decoy_key, &login_key);
+                let verifier = stored.unwrap_or(decoy);
+                srp::exchange(&client_public, &verifier)
+                    .map(|exchange| (exchange, hex::encode(verifier.salt)))
+            })
+            .await?;
+        Ok(exchanged?)
     }
 
     /// The username that an unknown user would have: the typed one, or for an address a stable invented one.
@@ -79,10 +87,8 @@ impl AuthFlows {
             return login.to_owned();
         }
         let derived = hmac::sign(&self.decoy_key, format!("id:{}", users::login_key(login)).as_bytes());
-        uuid::Builder::from_slice(&derived.as_ref()[..16]).map_or_else(
-            |_| login.to_owned(),
-            |builder| builder.with_version(uuid::Version::Random).into_uuid().to_string(),
-        )
+        let bytes: [u8; 16] = std::array::from_fn(|index| derived.as_ref()[index]);
+        uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
     }
 
     /// Completes a sign-in by the Secure Remote Password protocol. Each session allows one attempt.

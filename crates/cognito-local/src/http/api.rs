@@ -44,7 +44,7 @@ pub(super) fn router() -> Router<AppState> {
 async fn call(State(pool): State<AppState>, request: Request) -> Response {
     let headers = request.headers().clone();
     let mut response = match answer(&pool, &headers, request).await {
-        Ok(output) => (output.to_string()).into_response(),
+        Ok(output) => output.to_string().into_response(),
         Err(error) => error.into_response(),
     };
     let id = uuid::Uuid::new_v4().to_string();

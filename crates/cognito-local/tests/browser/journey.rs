@@ -19,7 +19,7 @@ fn app_code(site: &Site, secret: &Secret) -> String {
 
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
-async fn from_sign_up_by_the_mailbox_to_sign_in_with_a_second_factor() {
+async fn sign_up_confirmation_and_sign_in_with_an_app() {
     let site = Site::start().await;
     let browser = Browser::open(Look::DESKTOP).await;
 
@@ -142,7 +142,7 @@ async fn a_form_leads_to_an_application_at_an_ipv6_address_too() {
 
 #[tokio::test]
 #[ignore = "needs chromium and chromedriver"]
-async fn another_site_on_this_machine_cannot_send_the_form() {
+async fn page_on_another_port_cannot_send_the_form() {
     let site = Site::start().await;
     let browser = Browser::open(Look::DESKTOP).await;
     browser.goto(&site.page("/login")).await;

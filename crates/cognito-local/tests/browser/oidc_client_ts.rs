@@ -46,7 +46,7 @@ async fn call(browser: &Browser, script: &str, argument: Value) -> Value {
 
 #[tokio::test]
 #[ignore = "needs chromium, chromedriver and oidc-client-ts"]
-async fn it_signs_in_reads_who_it_is_refreshes_revokes_and_signs_out() {
+async fn oidc_client_ts_signs_in_refreshes_revokes_and_signs_out() {
     let site = Site::start().await;
     let browser = Browser::open(Look::DESKTOP).await;
     let home = format!("{}/", site.application);

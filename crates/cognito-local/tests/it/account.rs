@@ -33,7 +33,7 @@ async fn forgot(browser: &Browser, username: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn an_account_is_made_confirmed_and_signed_in_with() {
+async fn new_account_is_confirmed_and_signs_in() {
     let pool = TestPool::open().await;
     let browser = pool.browser();
     let signed_up = sign_up(&browser, "carol", "carol@example.com").await;
@@ -51,7 +51,7 @@ async fn an_account_is_made_confirmed_and_signed_in_with() {
 }
 
 #[tokio::test]
-async fn before_confirmation_the_right_password_leads_to_it_and_the_wrong_one_nowhere() {
+async fn unconfirmed_user_with_the_right_password_is_sent_to_the_confirmation() {
     let pool = TestPool::open().await;
     let _ = sign_up(&pool.browser(), "carol", "carol@example.com").await;
     let right = pool.browser().sign_in(CAROL, &[]).await;
@@ -61,7 +61,7 @@ async fn before_confirmation_the_right_password_leads_to_it_and_the_wrong_one_no
 }
 
 #[tokio::test]
-async fn each_field_says_what_is_wrong_with_it_and_keeps_what_was_typed_except_passwords() {
+async fn sign_up_shows_errors_beside_fields_and_keeps_all_input_but_passwords() {
     let pool = TestPool::open().await;
     let browser = pool.browser();
     let page = browser.open("/signup").await;
@@ -101,7 +101,7 @@ async fn each_field_says_what_is_wrong_with_it_and_keeps_what_was_typed_except_p
 }
 
 #[tokio::test]
-async fn a_pool_can_be_closed_to_sign_ups() {
+async fn sign_up_can_be_turned_off() {
     let pool = TestPool::with(|config| config.self_sign_up = false).await;
     let browser = pool.browser();
     assert_eq!(browser.open("/signup").await.status, StatusCode::BAD_REQUEST);
@@ -115,7 +115,7 @@ async fn a_pool_can_be_closed_to_sign_ups() {
 }
 
 #[tokio::test]
-async fn wrong_codes_are_the_same_for_everybody_and_limited() {
+async fn wrong_confirmation_codes_are_limited_and_do_not_reveal_users() {
     let pool = TestPool::open().await;
     let browser = pool.browser();
     let _ = sign_up(&browser, "carol", "carol@example.com").await;
@@ -136,7 +136,7 @@ async fn wrong_codes_are_the_same_for_everybody_and_limited() {
 }
 
 #[tokio::test]
-async fn a_new_code_replaces_the_one_before_and_each_works_once_and_for_a_day() {
+async fn only_the_newest_confirmation_code_works_once_and_for_one_day() {
     let pool = TestPool::open().await;
     let browser = pool.browser();
     let _ = sign_up(&browser, "carol", "carol@example.com").await;
@@ -166,7 +166,7 @@ async fn a_new_code_replaces_the_one_before_and_each_works_once_and_for_a_day() 
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_is_said_only_to_who_gets_its_mail() {
+async fn taken_address_is_reported_only_after_the_mailed_code() {
     let pool = TestPool::open().await;
     let browser = pool.browser();
     let answer = sign_up(&browser, "carol", "Alice@Example.com").await;
@@ -179,7 +179,7 @@ async fn an_address_that_is_taken_is_said_only_to_who_gets_its_mail() {
 }
 
 #[tokio::test]
-async fn of_parallel_sign_ups_with_one_name_one_succeeds() {
+async fn only_one_of_parallel_sign_ups_with_the_same_name_succeeds() {
     let pool = TestPool::open().await;
     let attempts = (0..6).map(|n| {
         let browser = pool.browser();
@@ -190,7 +190,7 @@ async fn of_parallel_sign_ups_with_one_name_one_succeeds() {
 }
 
 #[tokio::test]
-async fn a_forgotten_password_is_reset_and_all_that_the_old_one_gave_ends() {
+async fn password_reset_ends_sessions_codes_and_tokens() {
     let pool = TestPool::open().await;
     let thief = pool.browser();
     let code = thief.code(ALICE, &[]).await;
@@ -224,7 +224,7 @@ async fn a_forgotten_password_is_reset_and_all_that_the_old_one_gave_ends() {
 }
 
 #[tokio::test]
-async fn who_asks_for_a_reset_does_not_learn_who_exists() {
+async fn password_reset_does_not_reveal_users() {
     let pool = TestPool::open().await;
     let browser = pool.browser();
     let _ = sign_up(&pool.browser(), "carol", "carol@example.com").await;
@@ -253,7 +253,7 @@ async fn who_asks_for_a_reset_does_not_learn_who_exists() {
 }
 
 #[tokio::test]
-async fn a_reset_code_holds_for_an_hour() {
+async fn reset_code_expires_after_one_hour() {
     let pool = TestPool::open().await;
     let browser = pool.browser();
     let _ = forgot(&browser, "alice").await;

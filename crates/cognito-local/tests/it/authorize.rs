@@ -9,14 +9,14 @@ async fn authorize(pool: &TestPool, changes: &[(&str, &str)]) -> crate::support:
 }
 
 #[tokio::test]
-async fn a_visitor_is_sent_to_the_sign_in_page_with_the_same_query() {
+async fn authorize_redirects_to_the_sign_in_page_with_the_same_query() {
     let pool = TestPool::open().await;
     let location = authorize(&pool, &[]).await.location();
     assert_eq!(location, format!("/login?{}", authorize_query(&[])));
 }
 
 #[tokio::test]
-async fn an_unknown_client_or_callback_url_is_told_to_the_visitor_alone() {
+async fn unknown_client_or_callback_url_shows_a_page_and_does_not_redirect() {
     let pool = TestPool::open().await;
     for changes in [
         [("client_id", "nobody")],
@@ -39,7 +39,7 @@ async fn an_unknown_client_or_callback_url_is_told_to_the_visitor_alone() {
 }
 
 #[tokio::test]
-async fn a_parameter_given_twice_is_refused() {
+async fn duplicate_parameter_is_rejected() {
     let pool = TestPool::open().await;
     let answer = pool.get(&format!("/oauth2/authorize?{}&state=other", authorize_query(&[]))).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
@@ -47,7 +47,7 @@ async fn a_parameter_given_twice_is_refused() {
 }
 
 #[tokio::test]
-async fn other_mistakes_are_told_to_the_client() {
+async fn other_errors_redirect_to_the_client() {
     let pool = TestPool::open().await;
     for (changes, error) in [
         (vec![("response_type", "")], "invalid_request"),

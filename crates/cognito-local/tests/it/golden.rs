@@ -73,7 +73,7 @@ async fn tokens_have_the_claims_that_cognito_documents() {
 }
 
 #[tokio::test]
-async fn the_answer_of_the_token_endpoint_has_the_members_that_cognito_documents() {
+async fn token_response_has_the_members_that_cognito_documents() {
     let pool = TestPool::open().await;
     let members = |answer: &Answer| -> BTreeSet<String> {
         answer.json().as_object().unwrap().keys().cloned().collect()
@@ -84,7 +84,7 @@ async fn the_answer_of_the_token_endpoint_has_the_members_that_cognito_documents
 }
 
 #[tokio::test]
-async fn the_pools_description_has_the_members_that_cognito_publishes() {
+async fn discovery_document_has_the_members_that_cognito_publishes() {
     let pool = TestPool::open().await;
     let document = pool.get("/us-east-1_LocalPool/.well-known/openid-configuration").await.json();
     let golden: Value = serde_json::from_str(include_str!("golden/openid_configuration.json")).unwrap();

@@ -6,7 +6,7 @@ use axum::http::{Request, StatusCode};
 use crate::support::{TestPool, authorize_query, send};
 
 #[tokio::test]
-async fn only_the_pools_own_names_are_answered() {
+async fn requests_with_another_host_are_rejected() {
     let pool = TestPool::open().await;
     let status = async |host: &str| {
         let request = Request::get("/us-east-1_LocalPool/.well-known/jwks.json").header("host", host);
@@ -42,7 +42,7 @@ async fn other_origins_may_call_the_token_endpoint_but_not_read_pages() {
 }
 
 #[tokio::test]
-async fn unknown_addresses_and_methods_are_said_so() {
+async fn unknown_paths_and_methods_are_404_and_405() {
     let pool = TestPool::open().await;
     assert_eq!(pool.get("/nothing").await.status, StatusCode::NOT_FOUND);
     assert_eq!(pool.get("/assets/nothing").await.status, StatusCode::NOT_FOUND);
@@ -60,7 +60,7 @@ async fn unknown_addresses_and_methods_are_said_so() {
 }
 
 #[tokio::test]
-async fn cookies_are_secure_where_the_pool_is_reached_by_https() {
+async fn cookies_are_secure_with_https() {
     for (url, secure) in [("http://localhost:9229", false), ("https://localhost:9229", true)] {
         let config = cognito_local::PoolConfig::demo(8000);
         let pool = cognito_local::LocalPool::open(None, url.parse().unwrap(), config).await.unwrap();
@@ -73,7 +73,7 @@ async fn cookies_are_secure_where_the_pool_is_reached_by_https() {
 }
 
 #[tokio::test]
-async fn a_form_of_more_than_64_kib_is_refused() {
+async fn form_of_more_than_64_kib_is_rejected() {
     let pool = TestPool::open().await;
     let browser = pool.browser();
     let page = browser.open("/login").await;

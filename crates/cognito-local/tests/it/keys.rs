@@ -38,7 +38,7 @@ async fn rotation_introduces_keys_and_keeps_the_old_ones_until_they_are_withdraw
 }
 
 #[tokio::test]
-async fn another_process_can_rotate_the_keys_of_a_pool_that_runs() {
+async fn another_process_can_rotate_the_keys_of_a_running_pool() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("cognito.sqlite");
     let missing = rotate_keys(&file).await.unwrap_err();
@@ -56,7 +56,7 @@ async fn another_process_can_rotate_the_keys_of_a_pool_that_runs() {
 }
 
 #[tokio::test]
-async fn the_tokens_pass_the_verifier_with_nothing_relaxed_but_the_issuer() {
+async fn cognito_auth_accepts_the_tokens_with_only_another_issuer() {
     let pool = TestPool::open().await;
     let user_pool = UserPool::new("us-east-1_LocalPool")
         .and_then(|user_pool| user_pool.with_issuer(pool.pool.issuer()))

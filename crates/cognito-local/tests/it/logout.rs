@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use crate::support::{ALICE, CALLBACK, TestPool, authorize_query};
 
 #[tokio::test]
-async fn signing_out_forgets_the_account_and_goes_where_the_client_registered() {
+async fn logout_ends_the_session_and_redirects_to_a_registered_url() {
     let pool = TestPool::open().await;
     let browser = pool.browser();
     let _ = browser.code(ALICE, &[]).await;
@@ -20,7 +20,7 @@ async fn signing_out_forgets_the_account_and_goes_where_the_client_registered() 
 }
 
 #[tokio::test]
-async fn signing_out_can_lead_to_signing_in_as_another() {
+async fn logout_can_redirect_to_the_sign_in_page() {
     let pool = TestPool::open().await;
     let browser = pool.browser();
     let _ = browser.code(ALICE, &[]).await;
@@ -32,7 +32,7 @@ async fn signing_out_can_lead_to_signing_in_as_another() {
 }
 
 #[tokio::test]
-async fn a_link_that_leads_elsewhere_does_nothing() {
+async fn logout_with_an_unregistered_url_keeps_the_session() {
     let pool = TestPool::open().await;
     let browser = pool.browser();
     let _ = browser.code(ALICE, &[]).await;
@@ -55,7 +55,7 @@ async fn a_link_that_leads_elsewhere_does_nothing() {
 }
 
 #[tokio::test]
-async fn a_remembered_account_is_offered_and_can_be_changed() {
+async fn sign_in_page_offers_the_signed_in_account_and_another_one() {
     let pool = TestPool::open().await;
     let browser = pool.browser();
     let _ = browser.code(ALICE, &[]).await;

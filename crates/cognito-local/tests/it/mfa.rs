@@ -40,7 +40,7 @@ async fn set_up(pool: &TestPool, browser: &Browser) -> Secret {
 }
 
 #[tokio::test]
-async fn a_signed_in_user_sets_up_an_app_and_is_then_asked_for_its_code() {
+async fn sign_in_asks_for_a_code_after_an_app_was_set_up() {
     let pool = TestPool::open().await;
     let secret = set_up(&pool, &pool.browser()).await;
     pool.clock.advance(std::time::Duration::from_secs(30));
@@ -58,7 +58,7 @@ async fn a_signed_in_user_sets_up_an_app_and_is_then_asked_for_its_code() {
 }
 
 #[tokio::test]
-async fn before_the_second_factor_nothing_is_signed_in() {
+async fn password_alone_does_not_sign_in_a_user_with_an_app() {
     let pool = TestPool::open().await;
     let _ = set_up(&pool, &pool.browser()).await;
     let browser = pool.browser();
@@ -72,7 +72,7 @@ async fn before_the_second_factor_nothing_is_signed_in() {
 }
 
 #[tokio::test]
-async fn a_code_of_the_app_works_once() {
+async fn app_code_works_once() {
     let pool = TestPool::open().await;
     let secret = set_up(&pool, &pool.browser()).await;
     let code = app_code(&pool, &secret, 1);
@@ -88,7 +88,7 @@ async fn a_code_of_the_app_works_once() {
 }
 
 #[tokio::test]
-async fn guesses_at_a_code_are_limited_whatever_browser_makes_them() {
+async fn app_code_attempts_are_limited_across_browsers() {
     let pool = TestPool::open().await;
     let secret = set_up(&pool, &pool.browser()).await;
     pool.clock.advance(std::time::Duration::from_secs(60));
@@ -104,7 +104,7 @@ async fn guesses_at_a_code_are_limited_whatever_browser_makes_them() {
 }
 
 #[tokio::test]
-async fn a_challenge_ends_after_ten_minutes() {
+async fn challenge_expires_after_ten_minutes() {
     let pool = TestPool::open().await;
     let secret = set_up(&pool, &pool.browser()).await;
     let browser = pool.browser();
@@ -116,7 +116,7 @@ async fn a_challenge_ends_after_ten_minutes() {
 }
 
 #[tokio::test]
-async fn a_challenge_ends_with_the_password_that_led_to_it() {
+async fn password_reset_ends_a_pending_challenge() {
     let pool = TestPool::open().await;
     let secret = set_up(&pool, &pool.browser()).await;
     let thief = pool.browser();
@@ -137,7 +137,7 @@ async fn a_challenge_ends_with_the_password_that_led_to_it() {
 }
 
 #[tokio::test]
-async fn a_pool_can_require_an_app_of_everybody() {
+async fn pool_can_require_an_app() {
     let pool = TestPool::with(|config| config.mfa = Mfa::Required).await;
     let browser = pool.browser();
     let challenged = browser.sign_in(ALICE, &[]).await;

@@ -54,7 +54,7 @@ async fn send(mut request: HttpRequest) -> Result<HttpResponse, reqwest::Error> 
 }
 
 #[tokio::test]
-async fn the_crate_openidconnect_signs_in_reads_who_it_is_refreshes_and_revokes() {
+async fn crate_openidconnect_signs_in_gets_user_info_refreshes_and_revokes() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://localhost:{}", listener.local_addr().unwrap().port());
     let pool = LocalPool::open(None, origin.parse().unwrap(), PoolConfig::demo(8000)).await.unwrap();

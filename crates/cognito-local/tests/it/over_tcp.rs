@@ -89,7 +89,7 @@ async fn users_keys_sessions_and_secrets_survive_a_restart() {
 }
 
 #[tokio::test]
-async fn the_secret_of_the_machine_client_is_kept_and_callback_urls_follow_the_configuration() {
+async fn generated_secret_is_kept_and_callback_urls_follow_the_configuration() {
     use secrecy::ExposeSecret as _;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pool.sqlite3");
@@ -114,7 +114,7 @@ async fn the_secret_of_the_machine_client_is_kept_and_callback_urls_follow_the_c
 }
 
 #[tokio::test]
-async fn the_file_holds_no_password_and_no_bearer_secret() {
+async fn file_contains_neither_passwords_nor_bearer_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pool.sqlite3");
     let served = serve_pool(Some(&file), 0).await;
@@ -135,7 +135,7 @@ async fn the_file_holds_no_password_and_no_bearer_secret() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn the_file_is_readable_by_its_owner_alone() {
+async fn only_the_owner_can_read_the_file() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pool.sqlite3");
@@ -148,7 +148,7 @@ async fn the_file_is_readable_by_its_owner_alone() {
 }
 
 #[tokio::test]
-async fn a_pool_is_not_served_on_other_addresses_than_loopback() {
+async fn pool_is_served_on_loopback_addresses_only() {
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let pool = LocalPool::open(None, "http://localhost:9229".parse().unwrap(), PoolConfig::demo(8000))
         .await
@@ -159,7 +159,7 @@ async fn a_pool_is_not_served_on_other_addresses_than_loopback() {
 }
 
 #[tokio::test]
-async fn a_pool_is_not_opened_for_another_host_or_another_pool_id() {
+async fn pool_is_not_opened_with_another_host_or_pool_id() {
     for url in
         ["https://example.com", "http://10.0.0.1:9229", "http://localhost:9229/path", "ftp://localhost"]
     {

@@ -63,7 +63,7 @@ async fn run(arguments: &[&str]) -> Output {
 }
 
 #[tokio::test]
-async fn it_says_where_it_is_and_who_can_sign_in() {
+async fn program_prints_its_addresses_and_users() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::start(&[], folder.path()).await;
     let printed = program.printed.join("\n");
@@ -77,7 +77,7 @@ async fn it_says_where_it_is_and_who_can_sign_in() {
 }
 
 #[tokio::test]
-async fn it_answers_at_the_ipv6_address_too_where_there_is_one() {
+async fn program_also_listens_on_ipv6() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::start(&[], folder.path()).await;
     let port = program.origin.rsplit(':').next().unwrap();
@@ -88,7 +88,7 @@ async fn it_answers_at_the_ipv6_address_too_where_there_is_one() {
 }
 
 #[tokio::test]
-async fn in_a_container_it_listens_on_the_given_address_under_its_public_name() {
+async fn program_listens_on_the_given_address_in_a_container() {
     let folder = tempfile::tempdir().unwrap();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://cognito.localhost:{}", free.port());
@@ -103,7 +103,7 @@ async fn in_a_container_it_listens_on_the_given_address_under_its_public_name() 
 }
 
 #[tokio::test]
-async fn keys_are_rotated_while_it_runs() {
+async fn keys_can_be_rotated_while_the_program_runs() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::start(&[], folder.path()).await;
     let keys = async || {
@@ -120,7 +120,7 @@ async fn keys_are_rotated_while_it_runs() {
 }
 
 #[tokio::test]
-async fn a_mistake_is_one_clear_error_and_exit_code_2() {
+async fn invalid_use_prints_one_error_and_exits_with_code_2() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("pool.toml");
     std::fs::write(&config, "groups = []\nclient = 1\n").unwrap();
@@ -146,7 +146,7 @@ async fn a_mistake_is_one_clear_error_and_exit_code_2() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_signal_ends_it_within_a_second() {
+async fn program_stops_within_one_second_of_a_signal() {
     let folder = tempfile::tempdir().unwrap();
     let mut program = Program::start(&[], folder.path()).await;
     let open = tokio::net::TcpStream::connect(program.origin.trim_start_matches("http://")).await.unwrap();
@@ -164,7 +164,7 @@ fn readme(before: &str, after: &str) -> &'static str {
 
 #[tokio::test]
 #[ignore = "needs curl"]
-async fn the_commands_of_the_readme_work_as_they_stand() {
+async fn commands_of_the_readme_work() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::start(&[], folder.path()).await;
     let secret = program.printed.iter().find_map(|line| line.split_once("with secret ")).unwrap().1;
@@ -180,7 +180,7 @@ async fn the_commands_of_the_readme_work_as_they_stand() {
 }
 
 #[tokio::test]
-async fn what_the_readme_says_it_prints_is_what_it_prints() {
+async fn readme_shows_the_real_output() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::start(&[], folder.path()).await;
     let printed: Vec<String> = program
@@ -204,7 +204,7 @@ struct Acknowledged {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_survives_kill_9_at_any_point() {
+async fn acknowledged_changes_survive_kill_9() {
     let folder = tempfile::tempdir().unwrap();
     for round in 0..4 {
         let mut program = Program::start(&[], folder.path()).await;

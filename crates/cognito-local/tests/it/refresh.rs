@@ -16,7 +16,7 @@ fn rotation(grace_seconds: u8) -> impl FnOnce(&mut PoolConfig) {
 }
 
 #[tokio::test]
-async fn a_refresh_keeps_the_sign_in_and_renews_the_tokens() {
+async fn refresh_renews_the_tokens_of_the_same_sign_in() {
     let pool = TestPool::open().await;
     let first = pool.tokens(ALICE, &[]).await;
     pool.clock.advance(Duration::from_secs(100));
@@ -37,7 +37,7 @@ async fn a_refresh_keeps_the_sign_in_and_renews_the_tokens() {
 }
 
 #[tokio::test]
-async fn without_rotation_the_first_refresh_token_stays_in_use() {
+async fn without_rotation_the_refresh_token_stays_valid() {
     let pool = TestPool::with(|config| config.clients[0].refresh_token_rotation = None).await;
     let first = pool.tokens(ALICE, &[]).await;
     for _ in 0..3 {
@@ -48,7 +48,7 @@ async fn without_rotation_the_first_refresh_token_stays_in_use() {
 }
 
 #[tokio::test]
-async fn a_retry_within_the_grace_period_gets_the_token_that_is_in_force() {
+async fn retry_within_the_grace_period_gets_the_valid_token() {
     let pool = TestPool::with(rotation(10)).await;
     let first = pool.tokens(ALICE, &[]).await.member("refresh_token");
     let second = pool.refresh(&first).await.member("refresh_token");
@@ -59,7 +59,7 @@ async fn a_retry_within_the_grace_period_gets_the_token_that_is_in_force() {
 }
 
 #[tokio::test]
-async fn reuse_after_the_grace_period_ends_the_whole_line() {
+async fn reuse_after_the_grace_period_revokes_the_sign_in() {
     let pool = TestPool::with(rotation(10)).await;
     let tokens = pool.tokens(ALICE, &[]).await;
     let first = tokens.member("refresh_token");
@@ -73,7 +73,7 @@ async fn reuse_after_the_grace_period_ends_the_whole_line() {
 }
 
 #[tokio::test]
-async fn a_hundred_parallel_refreshes_within_the_grace_period_all_get_the_same_successor() {
+async fn parallel_refreshes_within_the_grace_period_get_the_same_token() {
     let pool = TestPool::with(rotation(60)).await;
     let first = pool.tokens(ALICE, &[]).await.member("refresh_token");
     let refreshes = (0..100).map(|_| async { pool.refresh(&first).await.member("refresh_token") });
@@ -85,7 +85,7 @@ async fn a_hundred_parallel_refreshes_within_the_grace_period_all_get_the_same_s
 }
 
 #[tokio::test]
-async fn of_a_hundred_parallel_refreshes_without_grace_one_succeeds_and_the_line_ends() {
+async fn only_one_parallel_refresh_without_grace_succeeds_and_the_sign_in_is_revoked() {
     let pool = TestPool::with(rotation(0)).await;
     let first = pool.tokens(ALICE, &[]).await.member("refresh_token");
     let refreshes = (0..100).map(|_| async { pool.refresh(&first).await });
@@ -109,7 +109,7 @@ async fn rotation_does_not_prolong_the_sign_in() {
 }
 
 #[tokio::test]
-async fn a_refresh_may_ask_for_less_but_not_for_more() {
+async fn refresh_can_narrow_the_scope_but_not_widen_it() {
     let pool = TestPool::open().await;
     let token = pool.tokens(ALICE, &[]).await.member("refresh_token");
     let refresh = async |token: &str, scope: &str| {
@@ -163,7 +163,7 @@ async fn another_client_cannot_use_a_refresh_token() {
 }
 
 #[tokio::test]
-async fn revocation_ends_the_line_and_answers_as_documented() {
+async fn revocation_ends_the_sign_in_with_the_documented_responses() {
     let pool = TestPool::open().await;
     let tokens = pool.tokens(ALICE, &[]).await;
     let first = tokens.member("refresh_token");

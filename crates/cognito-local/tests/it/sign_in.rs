@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use crate::support::{ALICE, TestPool, authorize_query};
 
 #[tokio::test]
-async fn name_or_address_and_password_lead_back_with_a_code() {
+async fn username_or_address_signs_in() {
     let pool = TestPool::open().await;
     for name in ["alice", "ALICE", " alice ", "alice@example.com", "Alice@Example.com"] {
         let answer = pool.browser().sign_in((name, ALICE.1), &[]).await;
@@ -17,7 +17,7 @@ async fn name_or_address_and_password_lead_back_with_a_code() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_and_an_unknown_user_cannot_be_told_apart() {
+async fn wrong_password_and_unknown_user_get_the_same_response() {
     let pool = TestPool::open().await;
     let wrong = pool.browser().sign_in(("alice", "Wonder-land2"), &[]).await;
     let unknown = pool.browser().sign_in(("nobody", "Wonder-land2"), &[]).await;
@@ -36,7 +36,7 @@ async fn a_wrong_password_and_an_unknown_user_cannot_be_told_apart() {
 }
 
 #[tokio::test]
-async fn a_form_of_another_site_is_refused() {
+async fn form_of_another_site_is_rejected() {
     let pool = TestPool::open().await;
     let browser = pool.browser();
     let path = format!("/login?{}", authorize_query(&[]));
@@ -60,7 +60,7 @@ async fn a_form_of_another_site_is_refused() {
 }
 
 #[tokio::test]
-async fn what_was_typed_is_escaped() {
+async fn input_is_escaped() {
     let pool = TestPool::open().await;
     let answer = pool.browser().sign_in(("\"><b>x", "y"), &[]).await;
     assert!(!answer.text.contains("<b>"), "{}", answer.text);
@@ -69,7 +69,7 @@ async fn what_was_typed_is_escaped() {
 }
 
 #[tokio::test]
-async fn the_fifth_failure_locks_the_name_for_a_while_even_for_the_right_password() {
+async fn fifth_failure_locks_the_name() {
     let pool = TestPool::open().await;
     for name in ["alice", "nobody"] {
         for _ in 0..5 {
@@ -101,7 +101,7 @@ async fn parallel_guesses_do_not_get_more_attempts() {
 }
 
 #[tokio::test]
-async fn a_remembered_browser_is_not_asked_again_for_an_hour() {
+async fn browser_stays_signed_in_for_one_hour() {
     let pool = TestPool::open().await;
     let browser = pool.browser();
     let _ = browser.code(ALICE, &[]).await;

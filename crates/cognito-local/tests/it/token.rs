@@ -20,7 +20,7 @@ fn basic(id: &str, secret: &str) -> HeaderMap {
 }
 
 #[tokio::test]
-async fn a_code_gives_three_tokens_for_an_hour() {
+async fn code_gives_three_tokens() {
     let pool = TestPool::open().await;
     let answer = pool.tokens(ALICE, &[]).await;
     assert_eq!(answer.json()["expires_in"], 3600);
@@ -52,7 +52,7 @@ async fn access_and_id_tokens_are_signed_by_different_published_keys() {
 }
 
 #[tokio::test]
-async fn a_code_works_once_and_a_second_use_ends_what_the_first_gave() {
+async fn second_use_of_a_code_revokes_its_tokens() {
     let pool = TestPool::open().await;
     let code = pool.browser().code(ALICE, &[]).await;
     let first = pool.redeem(&code).await;
@@ -61,7 +61,7 @@ async fn a_code_works_once_and_a_second_use_ends_what_the_first_gave() {
 }
 
 #[tokio::test]
-async fn of_many_parallel_uses_of_a_code_at_most_one_succeeds() {
+async fn at_most_one_parallel_use_of_a_code_succeeds() {
     let pool = TestPool::open().await;
     let code = pool.browser().code(ALICE, &[]).await;
     let uses = (0..20).map(|_| async { pool.redeem(&code).await.status });
@@ -70,7 +70,7 @@ async fn of_many_parallel_uses_of_a_code_at_most_one_succeeds() {
 }
 
 #[tokio::test]
-async fn a_code_expires_after_five_minutes() {
+async fn code_expires_after_five_minutes() {
     let pool = TestPool::open().await;
     let (early, late) = (pool.browser().code(ALICE, &[]).await, pool.browser().code(ALICE, &[]).await);
     pool.clock.advance(Duration::from_secs(240));
@@ -80,7 +80,7 @@ async fn a_code_expires_after_five_minutes() {
 }
 
 #[tokio::test]
-async fn a_code_needs_its_verifier_its_client_and_its_url_and_is_spent_by_a_wrong_one() {
+async fn wrong_verifier_or_url_invalidates_the_code() {
     let pool = TestPool::open().await;
     let other_verifier = format!("{VERIFIER}x");
     for (name, value, error) in [
@@ -97,7 +97,7 @@ async fn a_code_needs_its_verifier_its_client_and_its_url_and_is_spent_by_a_wron
 }
 
 #[tokio::test]
-async fn another_client_cannot_use_a_code_nor_spend_it() {
+async fn another_client_can_neither_use_nor_invalidate_a_code() {
     let pool = TestPool::with(|config| {
         config.clients.push(cognito_local::ClientConfig { id: "other".into(), ..config.clients[0].clone() });
     })
@@ -109,7 +109,7 @@ async fn another_client_cannot_use_a_code_nor_spend_it() {
 }
 
 #[tokio::test]
-async fn a_machine_gets_an_access_token_for_its_own_scopes() {
+async fn machine_client_gets_an_access_token_for_its_own_scopes() {
     let pool = TestPool::open().await;
     let secret = machine_secret(&pool);
     let grant = ("grant_type", "client_credentials");
@@ -125,7 +125,7 @@ async fn a_machine_gets_an_access_token_for_its_own_scopes() {
 }
 
 #[tokio::test]
-async fn the_token_endpoint_answers_mistakes_as_cognito_documents() {
+async fn token_endpoint_errors_are_those_that_cognito_documents() {
     let pool = TestPool::open().await;
     let secret = machine_secret(&pool);
     let token = |form: Vec<(&'static str, &'static str)>, headers: HeaderMap| {
@@ -156,7 +156,7 @@ async fn the_token_endpoint_answers_mistakes_as_cognito_documents() {
 }
 
 #[tokio::test]
-async fn only_a_form_is_read_and_only_up_to_64_kib() {
+async fn token_endpoint_accepts_only_forms_of_at_most_64_kib() {
     let pool = TestPool::open().await;
     let big = "x".repeat(65 * 1024);
     pool.post("/oauth2/token", &[("grant_type", &big)]).await.assert_error("invalid_request");

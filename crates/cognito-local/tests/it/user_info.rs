@@ -8,7 +8,7 @@ use axum::http::{Request, StatusCode};
 use crate::support::{ALICE, TestPool, jwt_part, send};
 
 #[tokio::test]
-async fn the_scopes_decide_what_is_told_and_booleans_are_strings() {
+async fn user_info_follows_the_scopes_and_writes_booleans_as_strings() {
     let pool = TestPool::open().await;
     let tokens = pool.tokens(ALICE, &[]).await;
     let access_token = tokens.member("access_token");
@@ -25,7 +25,7 @@ async fn the_scopes_decide_what_is_told_and_booleans_are_strings() {
 }
 
 #[tokio::test]
-async fn anything_but_a_valid_access_token_with_openid_is_refused() {
+async fn user_info_accepts_only_valid_access_tokens_with_openid() {
     let pool = TestPool::open().await;
     let tokens = pool.tokens(ALICE, &[]).await;
     let access_token = tokens.member("access_token");

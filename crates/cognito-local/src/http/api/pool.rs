@@ -1,7 +1,9 @@
 //! The pool and its clients, as they are configured.
 
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
+use super::challenge::client;
 use super::input::Input;
 use super::paging::PageRequest;
 use crate::config::{AuthFlow, FirstFactor, Mfa, OAuthFlow};
@@ -65,7 +67,7 @@ pub(super) async fn list_user_pools(pool: &AppState, input: &Input) -> Result<Va
 
 pub(super) async fn describe_user_pool_client(pool: &AppState, input: &Input) -> Result<Value, Refusal> {
     require_pool(pool, input)?;
-    let client = super::challenge::client(pool, input)?;
+    let client = client(pool, input)?;
     Ok(json!({ "UserPoolClient": description(&pool.urls.pool_id, &client) }))
 }
 
@@ -87,7 +89,6 @@ pub(super) async fn list_user_pool_clients(pool: &AppState, input: &Input) -> Re
 }
 
 fn description(pool_id: &str, client: &Client) -> Value {
-    use secrecy::ExposeSecret as _;
     let config = &client.config;
     let seconds = json!({ "AccessToken": "seconds", "IdToken": "seconds", "RefreshToken": "seconds" });
     let mut description = json!({
