@@ -3,6 +3,7 @@
 mod account;
 mod administration;
 mod protocol;
+mod robustness;
 mod sign_in;
 mod sign_up;
 mod srp;

@@ -9,7 +9,7 @@ use crate::support::{ALICE, Answer, TestPool};
 const POOL: &str = "us-east-1_LocalPool";
 const NEW_PASSWORD: &str = "Looking-glass2";
 
-fn authorization() -> HeaderValue {
+pub(crate) fn authorization() -> HeaderValue {
     let signature = "0123456789abcdef".repeat(4);
     HeaderValue::try_from(format!(
         "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261201/us-east-1/cognito-idp/aws4_request, \
