@@ -35,7 +35,7 @@ fn its_settings_are_those_of_the_readme() {
     assert_eq!(settings(&page("http://localhost:9229")), settings(readme));
 }
 
-async fn call(browser: &Browser, script: &str, argument: Value) -> Value {
+pub(crate) async fn call(browser: &Browser, script: &str, argument: Value) -> Value {
     let script = format!(
         "const done = arguments[arguments.length - 1];
          (async argument => {{ {script} }})(arguments[0])

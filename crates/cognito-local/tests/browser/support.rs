@@ -17,9 +17,12 @@ const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 /// A file of the npm packages beside this test.
 pub(crate) fn npm_file(path: &str) -> String {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/openid-client/node_modules").join(path);
-    std::fs::read_to_string(&file)
-        .unwrap_or_else(|e| panic!("{}: {e}: run `npm ci` in tests/openid-client", file.display()))
+    test_file("openid-client/node_modules", path, "run `npm ci` in tests/openid-client")
+}
+
+fn test_file(folder: &str, path: &str, advice: &str) -> String {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder).join(path);
+    std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}: {advice}", file.display()))
 }
 
 /// A pool that is served, and an application whose callback URL is served too.
@@ -94,6 +97,7 @@ async fn listen(address: &str) -> (TcpListener, String) {
 
 fn application_router(pool_origin: &str) -> Router {
     let page = super::oidc_client_ts::page(pool_origin);
+    let amplify = super::amplify::page(pool_origin);
     Router::new()
         .route(
             "/callback",
@@ -104,6 +108,15 @@ fn application_router(pool_origin: &str) -> Router {
             "/oidc-client-ts.js",
             get(|| async {
                 let script = npm_file("oidc-client-ts/dist/browser/oidc-client-ts.min.js");
+                ([(CONTENT_TYPE, "text/javascript")], script)
+            }),
+        )
+        .route("/amplify", get(|| async { Html(amplify) }))
+        .route(
+            "/amplify.js",
+            get(|| async {
+                let advice = "run `npm ci && npm run bundle` in tests/aws-clients";
+                let script = test_file("aws-clients/node_modules", ".cache/amplify.js", advice);
                 ([(CONTENT_TYPE, "text/javascript")], script)
             }),
         )
