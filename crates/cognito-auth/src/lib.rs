@@ -1,3 +1,4 @@
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc = include_str!("../README.md")]
 //!
 //! ## Pages
@@ -34,6 +35,8 @@ mod bearer;
 mod builder;
 mod cache;
 mod claims;
+#[cfg(feature = "client")]
+pub mod client;
 mod clock;
 mod error;
 pub mod guide;

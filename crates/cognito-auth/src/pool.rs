@@ -250,7 +250,7 @@ fn issuer_url(text: &str) -> Result<Url, PoolError> {
 }
 
 /// Parses a URL of keys. Its server decides which tokens are valid, so the transport must authenticate it.
-fn fetchable_url(text: &str) -> Result<Url, PoolError> {
+pub(crate) fn fetchable_url(text: &str) -> Result<Url, PoolError> {
     let url = Url::parse(text).map_err(|_| url_error(text, "is not an absolute URL"))?;
     let reason = match url.scheme() {
         "https" | "http" if !url.username().is_empty() || url.password().is_some() => {

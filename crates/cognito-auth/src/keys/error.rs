@@ -127,14 +127,14 @@ pub enum FetchCause {
 impl FetchCause {
     #[cfg(feature = "reqwest")]
     pub(super) fn client(error: impl Error + Send + Sync + 'static) -> Self {
-        Self::Client(HttpError(Box::new(error)))
+        Self::Client(HttpError::new(error))
     }
 
     /// Creates the cause of a request that failed, for a [`KeyFetcher`](crate::KeyFetcher). The error must not contain
     /// the URL, whose path or query can be secret.
     #[must_use]
     pub fn request(error: impl Error + Send + Sync + 'static) -> Self {
-        Self::Request(HttpError(Box::new(error)))
+        Self::Request(HttpError::new(error))
     }
 }
 
@@ -142,6 +142,12 @@ impl FetchCause {
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct HttpError(Box<dyn Error + Send + Sync>);
+
+impl HttpError {
+    pub(crate) fn new(error: impl Error + Send + Sync + 'static) -> Self {
+        Self(Box::new(error))
+    }
+}
 
 /// Why a JSON Web Key Set cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed step must fail the test")]
 
 mod alb;
+mod client;
 mod extractors;
 mod key_set;
 mod lambda_authorizer;

@@ -1,5 +1,8 @@
 //! Auto traits of the public types (Rust API guidelines, C-SEND-SYNC), checked at compile time.
 
+use cognito_auth::alb::{AlbError, AlbUser, AlbVerifier};
+use cognito_auth::client::{MachineToken, TokenError, TokenSource};
+use cognito_auth::lambda_authorizer::{AuthorizerError, LambdaAuthorizer};
 use cognito_auth::tower::{AuthLayer, AuthService};
 use cognito_auth::{
     AccessToken, Alternative, AuthRejection, BuildError, Caller, ClaimError, FetchCause, FetchError,
@@ -16,10 +19,14 @@ macro_rules! assert_send_sync {
 
 assert_send_sync!(
     AccessToken,
+    AlbError,
+    AlbUser,
+    AlbVerifier,
     Alternative,
     AuthLayer,
     AuthRejection,
     AuthService<()>,
+    AuthorizerError,
     BuildError,
     Caller,
     ClaimError,
@@ -29,6 +36,8 @@ assert_send_sync!(
     IdToken,
     IdTokenError,
     KeySetError,
+    LambdaAuthorizer,
+    MachineToken,
     ObjectError,
     PoolError,
     Requirements,
@@ -36,6 +45,8 @@ assert_send_sync!(
     ResourceServerBuilder,
     Stats,
     SyntaxError,
+    TokenError,
+    TokenSource,
     UserPool,
     Verifier,
     VerifierBuilder,
