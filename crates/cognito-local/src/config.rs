@@ -60,6 +60,9 @@ pub struct PoolConfig {
     /// (`USER_SRP_AUTH`) needs. Who steals the file can try passwords against that form much faster than against the
     /// argon2id hashes.
     pub store_srp_verifiers: bool,
+    /// Whether the pool accepts no more than Cognito where it is otherwise more convenient: a callback URL matches only
+    /// with its own port, `resource` must be the identifier of a resource server, and the token endpoint rejects it.
+    pub strict: bool,
 }
 
 impl Default for PoolConfig {
@@ -75,6 +78,7 @@ impl Default for PoolConfig {
             password_policy: PasswordPolicy::default(),
             first_factors: vec![FirstFactor::Password],
             store_srp_verifiers: true,
+            strict: false,
         }
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Directory {
     pub(crate) first_factors: Vec<FirstFactor>,
     /// The origins of the clients' callback URLs.
     web_origins: BTreeSet<String>,
+    /// The resources that a token can be bound to; `None` stands for all.
+    resources: Option<Vec<String>>,
 }
 
 pub(crate) struct Client {
@@ -64,7 +66,11 @@ impl Directory {
                 ClientSecret::Fixed(secret) => Some(secret.clone().into()),
                 ClientSecret::Generated => Some(kept_secret(&client.id)?.into()),
             };
-            clients.insert(client.id.clone(), Arc::new(Client::parse(client, secret, &key)?));
+            let mut parsed = Client::parse(client, secret, &key)?;
+            if config.strict {
+                parsed.callback_urls.iter_mut().for_each(RegisteredUrl::require_port);
+            }
+            clients.insert(client.id.clone(), Arc::new(parsed));
         }
         Ok(Self {
             clients,
@@ -73,6 +79,9 @@ impl Directory {
             password_policy: config.password_policy.clone(),
             first_factors: config.first_factors.clone(),
             web_origins: web_origins(&config.clients),
+            resources: config
+                .strict
+                .then(|| config.resource_servers.iter().map(|server| server.identifier.clone()).collect()),
         })
     }
 
@@ -83,6 +92,16 @@ impl Directory {
         let this_machine =
             matches!(&*host, "localhost" | "127.0.0.1" | "[::1]") || host.ends_with(".localhost");
         this_machine || self.web_origins.contains(origin)
+    }
+
+    /// Whether a token can be bound to this resource.
+    pub(crate) fn has_resource(&self, resource: &str) -> bool {
+        self.resources.as_ref().is_none_or(|known| known.iter().any(|known| known == resource))
+    }
+
+    /// Whether the pool accepts no more than Cognito.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.resources.is_some()
     }
 
     pub(crate) fn client(&self, id: &str) -> Option<&Arc<Client>> {

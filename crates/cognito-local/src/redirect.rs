@@ -47,6 +47,11 @@ impl RegisteredUrl {
         Ok(Self { text: text.to_owned(), any_port: any_port(text) })
     }
 
+    /// Makes a URL without a port stand for itself only.
+    pub(crate) fn require_port(&mut self) {
+        self.any_port = None;
+    }
+
     pub(crate) fn matches(&self, candidate: &str) -> bool {
         candidate == self.text || self.any_port.as_ref().is_some_and(|any| any.matches(candidate))
     }

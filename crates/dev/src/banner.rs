@@ -11,7 +11,7 @@ pub(crate) fn print(stack: &Stack, arguments: &Arguments) {
     // Writing to a string does not fail.
     let _ = write_addresses(&mut text, stack, arguments);
     if let Some(user_pool) = &stack.user_pool {
-        let _ = write_sign_in(&mut text, user_pool, &stack.api_url);
+        let _ = write_sign_in(&mut text, user_pool, &stack.api_url, stack.mcp_can_sign_in());
     }
     text.push_str("\n  Everything runs on this machine. Stop it with Ctrl-C.\n\n");
     progress::print(&text);
@@ -24,6 +24,9 @@ fn write_addresses(out: &mut String, stack: &Stack, arguments: &Arguments) -> fm
     if config.docs_enabled {
         let sign_in = if stack.docs_can_sign_in { "   (Authorize signs you in)" } else { "" };
         writeln!(out, "  Documentation  {api_url}/docs{sign_in}")?;
+    }
+    if config.mcp.is_some() {
+        writeln!(out, "  MCP            {}", config.mcp_resource())?;
     }
     match user_pool {
         Some(local) => writeln!(out, "  User pool      {}   ({})", local.domain(), local.pool().pool_id())?,
@@ -42,10 +45,19 @@ fn write_addresses(out: &mut String, stack: &Stack, arguments: &Arguments) -> fm
     }
 }
 
-fn write_sign_in(out: &mut String, user_pool: &LocalUserPool, api_url: &str) -> fmt::Result {
+fn write_sign_in(
+    out: &mut String,
+    user_pool: &LocalUserPool,
+    api_url: &str,
+    mcp_sign_in: bool,
+) -> fmt::Result {
     writeln!(out, "\n  Users with their first passwords:\n")?;
     for user in user_pool.pool().users() {
         writeln!(out, "    {}  {}", user.username, user.password.expose_secret())?;
+    }
+    if mcp_sign_in {
+        writeln!(out, "\n  Add your items to an AI client, which signs you in:\n")?;
+        writeln!(out, "    {}", mcp_command(api_url))?;
     }
     writeln!(out, "\n  With an access token in $TOKEN:\n")?;
     writeln!(out, "    curl -H \"Authorization: Bearer $TOKEN\" {api_url}/items")?;
@@ -54,6 +66,11 @@ fn write_sign_in(out: &mut String, user_pool: &LocalUserPool, api_url: &str) -> 
         command.lines().try_for_each(|line| writeln!(out, "    {line}"))?;
     }
     Ok(())
+}
+
+/// The command that adds the MCP endpoint to an AI client.
+pub(crate) fn mcp_command(api_url: &str) -> String {
+    format!("claude mcp add --transport http items {api_url}/mcp")
 }
 
 /// A shell command that sets `$TOKEN`, if the pool has a client with a secret.

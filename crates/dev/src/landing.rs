@@ -11,7 +11,11 @@ use axum::{
 use backend::server::Peer;
 use secrecy::ExposeSecret;
 
-use crate::{arguments::Arguments, banner::token_command, stack::Stack};
+use crate::{
+    arguments::Arguments,
+    banner::{mcp_command, token_command},
+    stack::Stack,
+};
 
 const STYLE: &str = include_str!("../../cognito-local/assets/style.css");
 const LANDING_STYLE: &str = include_str!("../assets/landing.css");
@@ -27,6 +31,7 @@ struct Page {
     api_url: String,
     docs_enabled: bool,
     docs_can_sign_in: bool,
+    mcp_command: Option<String>,
     pool: Option<Pool>,
     dynamodb: Option<String>,
     s3: Option<String>,
@@ -76,6 +81,7 @@ impl Page {
             api_url: stack.api_url.clone(),
             docs_enabled: stack.app.config().docs_enabled,
             docs_can_sign_in: stack.docs_can_sign_in,
+            mcp_command: stack.mcp_can_sign_in().then(|| mcp_command(&stack.api_url)),
             pool,
             dynamodb: stack.dynamodb.as_ref().map(|local| local.endpoint_url().to_owned()),
             s3: stack.s3.as_ref().map(|local| local.endpoint_url().to_owned()),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use local_cloud::{LocalUserPool, PoolConfig};
+use local_cloud::{ClientConfig, LocalUserPool, PoolConfig, ResourceServerConfig};
 
 use crate::error::StackError;
 
@@ -18,20 +18,49 @@ pub(crate) fn read(path: &Path) -> Result<PoolConfig, StackError> {
 pub(crate) struct PoolSetup {
     pub(crate) config: PoolConfig,
     docs_callback: String,
+    mcp_callback: String,
+}
+
+/// The demo pool with the scopes of the backend, and what AI clients need: an app client, and a resource server whose
+/// identifier is the URL of the MCP endpoint.
+fn demo(api_port: u16) -> PoolConfig {
+    let mut config = PoolConfig::demo(api_port);
+    config.clients.push(ClientConfig {
+        id: "localmcp".to_owned(),
+        name: Some("AI client".to_owned()),
+        callback_urls: vec![format!("http://localhost:{api_port}/oauth/callback")],
+        scopes: Vec::new(),
+        ..ClientConfig::default()
+    });
+    config.resource_servers.push(ResourceServerConfig {
+        identifier: format!("http://localhost:{api_port}/mcp"),
+        scopes: Vec::new(),
+    });
+    config.with_scopes(backend::auth::scopes().map(|(scope, _)| scope))
 }
 
 impl PoolSetup {
     /// The pool of a file, or the demo pool with the scopes of the backend.
     pub(crate) fn new(file: Option<PoolConfig>, api_port: u16) -> Self {
-        let demo = || PoolConfig::demo(api_port).with_scopes(backend::auth::scopes().map(|(scope, _)| scope));
-        let config = file.unwrap_or_else(demo);
-        Self { config, docs_callback: format!("http://localhost:{api_port}/docs/oauth2-redirect.html") }
+        let config = file.unwrap_or_else(|| demo(api_port));
+        let api = format!("http://localhost:{api_port}");
+        Self {
+            config,
+            docs_callback: format!("{api}/docs/oauth2-redirect.html"),
+            mcp_callback: format!("{api}/oauth/callback"),
+        }
     }
 
     /// The client that `/docs` signs in with: the first one that has its callback URL.
     pub(crate) fn docs_client(&self) -> Option<&str> {
         let mut clients = self.config.clients.iter();
         clients.find(|client| client.callback_urls.contains(&self.docs_callback)).map(|client| &*client.id)
+    }
+
+    /// The client that AI clients sign in with: the first one that has the callback URL of the backend's broker.
+    fn mcp_client(&self) -> Option<&str> {
+        let mut clients = self.config.clients.iter();
+        clients.find(|client| client.callback_urls.contains(&self.mcp_callback)).map(|client| &*client.id)
     }
 
     /// The value that a variable has by default.
@@ -42,6 +71,7 @@ impl PoolSetup {
             "COGNITO_APP_CLIENT_ID" => Some(self.client_ids(user_pool)),
             "COGNITO_DOMAIN" => Some(user_pool.domain().to_owned()),
             "COGNITO_ISSUER" => Some(pool.issuer().to_owned()),
+            "MCP_CLIENT_ID" => self.mcp_client().map(str::to_owned),
             _ => None,
         }
     }

@@ -94,6 +94,9 @@ impl Stack {
                 "S3_BUCKET_NAME" => Some(BUCKET.to_owned()),
                 "PUBLIC_URL" => Some(local_url.clone()),
                 "CORS_ALLOWED_ORIGINS" => Some(LOOPBACK_ORIGINS.to_owned()),
+                "MCP" => Some("true".to_owned()),
+                // A secret of this machine that is kept with the data.
+                "MCP_BROKER_KEY" => Some(format!("broker {}", credentials.secret_access_key())),
                 _ => setup.variable(name, user_pool.as_ref()?),
             })
         })?;
@@ -113,6 +116,13 @@ impl Stack {
             api_url,
             docs_can_sign_in,
         })
+    }
+}
+
+impl Stack {
+    /// Whether an AI client that knows only the URL can sign users in.
+    pub(crate) fn mcp_can_sign_in(&self) -> bool {
+        self.app.config().mcp.as_ref().is_some_and(|mcp| mcp.sign_in.is_some())
     }
 }
 

@@ -12,7 +12,7 @@ mod user_pool;
 use std::{io, path::PathBuf};
 
 pub use aws_credential_types::Credentials;
-pub use cognito_local::PoolConfig;
+pub use cognito_local::{ClientConfig, PoolConfig, ResourceServerConfig};
 pub use data::{credentials, remove_data};
 pub use dynamodb::LocalDynamoDb;
 pub use guard::{has_loopback_host, is_loopback_host};

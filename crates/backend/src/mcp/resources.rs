@@ -8,6 +8,8 @@ use rmcp::{
     },
 };
 
+use serde_json::json;
+
 use super::call::Call;
 use crate::{
     auth::ItemsRead,
@@ -26,7 +28,8 @@ const PAGE: usize = 50;
 /// Lists the caller's items, newest first.
 pub(super) async fn list(call: &Call, cursor: Option<&str>) -> Result<ListResourcesResult, ErrorData> {
     call.admit::<ItemsRead>(list_cost(PAGE))?;
-    let page = call.app().items().list(call.owner(), PAGE, cursor).await.map_err(failed)?;
+    let page = call.app().items().list(call.owner(), PAGE, cursor).await;
+    let page = page.map_err(|error| problem(&error.into()))?;
     let resources = page.items.into_iter().map(resource).collect();
     let mut result =
         ListResourcesResult::with_all_items(resources).with_ttl_ms(0).with_cache_scope(CacheScope::Private);
@@ -47,8 +50,11 @@ pub(super) fn templates() -> ListResourceTemplatesResult {
 pub(super) async fn read(call: &Call, uri: &str) -> Result<ReadResourceResult, ErrorData> {
     let id = uri.strip_prefix(SCHEME).and_then(|id| id.parse::<uuid::Uuid>().ok());
     call.admit::<ItemsRead>(1)?;
-    let id = ItemId::from(id.ok_or_else(|| failed(Error::ItemNotFound))?);
-    let item = call.app().items().read(call.owner(), id).await.map_err(failed)?;
+    let id = ItemId::from(id.ok_or_else(|| not_found(uri))?);
+    let item = call.app().items().read(call.owner(), id).await.map_err(|error| match error {
+        Error::ItemNotFound => not_found(uri),
+        error => problem(&error.into()),
+    })?;
     let text = serde_json::to_string(&item).map_err(|error| problem(&Problem::internal(error)))?;
     let contents = ResourceContents::text(text, uri).with_mime_type(JSON);
     Ok(ReadResourceResult::new(vec![contents]).with_ttl_ms(0).with_cache_scope(CacheScope::Private))
@@ -60,11 +66,8 @@ fn resource(item: Item) -> Resource {
         .with_mime_type(JSON)
 }
 
-fn failed(error: Error) -> ErrorData {
-    match error {
-        Error::ItemNotFound => ErrorData::resource_not_found("There is no such item.", None),
-        error => problem(&error.into()),
-    }
+fn not_found(uri: &str) -> ErrorData {
+    ErrorData::resource_not_found("There is no such item.", Some(json!({ "uri": uri })))
 }
 
 fn problem(problem: &Problem) -> ErrorData {

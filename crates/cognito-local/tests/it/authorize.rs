@@ -1,6 +1,7 @@
 //! `/oauth2/authorize`: what is refused, and to whom that is said.
 
 use axum::http::StatusCode;
+use cognito_local::ResourceServerConfig;
 
 use crate::support::{ALICE, TestPool, authorize_query, query_of};
 
@@ -97,4 +98,40 @@ async fn without_scope_all_scopes_of_the_client_are_granted() {
     let answer = pool.tokens(ALICE, &[("scope", "")]).await;
     let claims = crate::support::jwt_part(&answer.member("access_token"), 1);
     assert_eq!(claims["scope"], "openid email profile items/read items/write");
+}
+
+#[tokio::test]
+async fn a_strict_pool_knows_only_registered_ports_and_resources() {
+    let strict = TestPool::with(|config| {
+        config.strict = true;
+        config.resource_servers.push(ResourceServerConfig {
+            identifier: "http://localhost:8000/mcp".to_owned(),
+            scopes: Vec::new(),
+        });
+    })
+    .await;
+    let lenient = TestPool::open().await;
+    for (changes, is_strict) in [
+        ([("redirect_uri", "http://localhost:51234/callback")], true),
+        ([("redirect_uri", "http://localhost/callback")], false),
+        ([("resource", "http://localhost:8000/mcp")], false),
+    ] {
+        let status = authorize(&strict, &changes).await.status;
+        assert_eq!(status == StatusCode::BAD_REQUEST, is_strict, "{changes:?}");
+        assert_eq!(authorize(&lenient, &changes).await.status, StatusCode::FOUND, "{changes:?}");
+    }
+    for resource in ["http://localhost:8000/mcp/", "http://localhost:8000", "https://other.test"] {
+        let location = authorize(&strict, &[("resource", resource)]).await.location();
+        assert_eq!(query_of(&location)["error"], "invalid_grant", "{resource}");
+    }
+    let exchange = [
+        ("grant_type", "authorization_code"),
+        ("client_id", "localweb"),
+        ("code", "x"),
+        ("redirect_uri", "http://localhost/callback"),
+        ("resource", "http://localhost:8000/mcp"),
+    ];
+    for (pool, error) in [(&strict, "invalid_request"), (&lenient, "invalid_grant")] {
+        assert_eq!(pool.post("/oauth2/token", &exchange).await.json()["error"], error);
+    }
 }

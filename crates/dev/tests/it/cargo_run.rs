@@ -7,19 +7,15 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use reqwest::{Client, StatusCode, Url, header, redirect};
+use reqwest::{Client, StatusCode, Url};
 use serde_json::{Value, json};
 
-use crate::support::{Stack, free_ports};
+use crate::{
+    browser::{CHALLENGE, VERIFIER, browser, form, location},
+    support::{Stack, free_ports},
+};
 
 const REDIRECT_URI: &str = "http://localhost/callback";
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"; // RFC 7636, appendix B.
-const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-
-fn browser() -> Client {
-    Client::builder().cookie_store(true).redirect(redirect::Policy::none()).build().unwrap()
-}
-
 /// Signs in on the hosted UI, as a browser would, and exchanges the code.
 async fn sign_in(stack: &Stack, name: &str, password: &str) -> Value {
     let browser = browser();
@@ -38,7 +34,7 @@ async fn sign_in(stack: &Stack, name: &str, password: &str) -> Value {
     let login = Url::parse(&stack.cognito("")).unwrap().join(location(&authorize)).unwrap();
     let page = browser.get(login.clone()).send().await.unwrap();
     assert_eq!(page.status(), StatusCode::OK);
-    let (action, mut fields) = form(&page.text().await.unwrap());
+    let (action, mut fields) = form(&page.text().await.unwrap(), "password");
     fields.retain(|(field, _)| field != "username" && field != "password");
     fields.extend([("username".into(), name.into()), ("password".into(), password.into())]);
     let answer = browser.post(login.join(&action).unwrap()).form(&fields).send().await.unwrap();
@@ -57,25 +53,6 @@ async fn sign_in(stack: &Stack, name: &str, password: &str) -> Value {
     let tokens = browser.post(stack.cognito("/oauth2/token")).form(&exchange).send().await.unwrap();
     assert_eq!(tokens.status(), StatusCode::OK);
     tokens.json().await.unwrap()
-}
-
-fn location(response: &reqwest::Response) -> &str {
-    response.headers()[header::LOCATION].to_str().unwrap()
-}
-
-/// The action of the page's form with the sign-in, and its fields with their values.
-fn form(page: &str) -> (String, Vec<(String, String)>) {
-    let form = page.split("<form").find(|form| form.contains("name=\"password\"")).expect("there is a form");
-    let form = form.split("</form>").next().unwrap();
-    let attribute = |tag: &str, name: &str| {
-        let value = tag.split(&format!(" {name}=\"")).nth(1)?.split('"').next()?;
-        Some(value.replace("&#38;", "&").replace("&amp;", "&").replace("&#x2F;", "/"))
-    };
-    let tag = format!(" {}", form.split('>').next().unwrap());
-    let inputs = form.split("<input").skip(1).map(|input| format!(" {}", input.split('>').next().unwrap()));
-    let fields = inputs
-        .filter_map(|tag| Some((attribute(&tag, "name")?, attribute(&tag, "value").unwrap_or_default())));
-    (attribute(&tag, "action").unwrap_or_default(), fields.collect())
 }
 
 fn claims(token: &str) -> Value {

@@ -6,8 +6,10 @@
     reason = "what cannot go on must fail the test"
 )]
 
+mod browser;
 mod cargo_run;
 mod docs;
 mod environment;
 mod landing;
+mod mcp;
 mod support;

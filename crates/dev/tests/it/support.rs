@@ -65,6 +65,11 @@ impl Stack {
         line[1].to_owned()
     }
 
+    /// Whether the banner contains this text.
+    pub(crate) fn says(&self, text: &str) -> bool {
+        self.banner.iter().any(|line| line.contains(text))
+    }
+
     pub(crate) fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap();
         assert!(status.success());

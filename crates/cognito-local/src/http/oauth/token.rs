@@ -23,6 +23,9 @@ pub(super) async fn issue_tokens(
     let Form(params) = form?;
     let grant_type = required(&params, "grant_type")?;
     let client = authenticate(&directory, &headers, &params)?;
+    if directory.is_strict() && params.get("resource").is_some() {
+        return Err(OAuthError::invalid_request("resource belongs to the authorization request only"));
+    }
     let response = match grant_type {
         "authorization_code" => tokens.redeem_code(&client, code_exchange(&params)?).await,
         "refresh_token" => {

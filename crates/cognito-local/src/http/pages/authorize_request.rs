@@ -148,15 +148,15 @@ impl AuthorizeRequest {
             notice: params.get("notice").and_then(Notice::parse),
             query: query.to_owned(),
         };
-        request.checked(&params)
+        request.checked(state, &params)
     }
 
     /// Checks what remains. These errors are sent to the client.
-    fn checked(mut self, params: &Params) -> Result<Self, AuthorizeError> {
+    fn checked(mut self, state: &AppState, params: &Params) -> Result<Self, AuthorizeError> {
         self.check_response_type(params.get("response_type"))?;
         self.check_state()?;
         self.check_pkce(params.get("code_challenge_method"))?;
-        self.check_resource()?;
+        self.check_resource(state)?;
         self.check_provider(params.get("identity_provider").or(params.get("idp_identifier")))?;
         self.scope = self.granted_scope(params.get("scope"))?;
         self.prompt = Prompt::parse(params.get("prompt").unwrap_or_default()).ok_or_else(|| {
@@ -204,18 +204,20 @@ impl AuthorizeRequest {
     }
 
     /// RFC 8707, section 2. Like Cognito, this allows https, http on localhost, and custom schemes.
-    fn check_resource(&self) -> Result<(), AuthorizeError> {
+    fn check_resource(&self, state: &AppState) -> Result<(), AuthorizeError> {
         let Some(resource) = &self.resource else { return Ok(()) };
         let good = Url::parse(resource).is_ok_and(|url| {
             url.fragment().is_none()
                 && (url.scheme() != "http"
                     || matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")))
         });
-        if good {
-            Ok(())
-        } else {
-            Err(self.reject("invalid_target", "resource must be an absolute https URL"))
+        if !good {
+            return Err(self.reject("invalid_target", "resource must be an absolute https URL"));
         }
+        if !state.directory.has_resource(resource) {
+            return Err(self.reject("invalid_grant", "resource is not the identifier of a resource server"));
+        }
+        Ok(())
     }
 
     fn check_provider(&self, provider: Option<&str>) -> Result<(), AuthorizeError> {
