@@ -40,6 +40,8 @@ pub use validation::ConfigError;
 pub struct PoolConfig {
     /// `<region>_<id>`, as Cognito writes it. It ends the issuer's URL.
     pub pool_id: String,
+    /// Whose URL the tokens name as their issuer.
+    pub issuer: Issuer,
     /// App clients.
     pub clients: Vec<ClientConfig>,
     /// Resource servers, whose custom scopes clients may be allowed.
@@ -69,6 +71,7 @@ impl Default for PoolConfig {
     fn default() -> Self {
         Self {
             pool_id: "us-east-1_LocalPool".to_owned(),
+            issuer: Issuer::default(),
             clients: Vec::new(),
             resource_servers: Vec::new(),
             groups: Vec::new(),
@@ -168,6 +171,18 @@ fn demo_user(username: &str, name: &str, password: &str) -> UserConfig {
         attributes: BTreeMap::from([("name".to_owned(), name.to_owned())]),
         ..UserConfig::default()
     }
+}
+
+/// The form of the issuer's URL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Issuer {
+    /// `<public url>/<pool id>`, where clients find the keys.
+    #[default]
+    Local,
+    /// `https://cognito-idp.<region>.amazonaws.com/<pool id>`, for verifiers that accept nothing else. They need the keys
+    /// of `<public url>/<pool id>/.well-known/jwks.json` in advance, or a proxy that sends them here.
+    Aws,
 }
 
 /// An application that signs users in, or that calls an API as itself.

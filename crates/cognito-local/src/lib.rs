@@ -29,7 +29,7 @@ mod user_filter;
 
 pub use clock::Clock;
 pub use config::{
-    AuthFlow, ClientConfig, ClientSecret, ConfigError, ConfigFileError, FirstFactor, Mfa, OAuthFlow,
+    AuthFlow, ClientConfig, ClientSecret, ConfigError, ConfigFileError, FirstFactor, Issuer, Mfa, OAuthFlow,
     PasswordPolicy, PoolConfig, RefreshTokenRotation, ResourceServerConfig, TokenLifetimes, UserConfig,
 };
 pub use keys::{rotate_keys, withdraw_old_keys};

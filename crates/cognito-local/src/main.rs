@@ -8,7 +8,7 @@ use std::{error::Error, io};
 
 use clap::{Parser, Subcommand};
 use cognito_local::{
-    LocalPool, PoolConfig, bind_loopback, rotate_keys, serve_on_any_address, withdraw_old_keys,
+    Issuer, LocalPool, PoolConfig, bind_loopback, rotate_keys, serve_on_any_address, withdraw_old_keys,
 };
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
@@ -31,6 +31,9 @@ struct Arguments {
     /// Where clients reach this pool, which names the issuer [default: http://localhost:<port>]
     #[arg(long, value_name = "URL")]
     public_url: Option<Url>,
+    /// Whose URL the tokens name as their issuer [default: that of the configuration, or local]
+    #[arg(long)]
+    issuer: Option<Issuer>,
     /// The configuration of the pool, a TOML file [default: the demo pool]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -84,10 +87,11 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
 }
 
 async fn serve_pool(arguments: &Arguments, file: Option<&PathBuf>) -> Result<(), Box<dyn Error>> {
-    let config = match &arguments.config {
+    let mut config = match &arguments.config {
         Some(path) => read_config(path)?,
         None => PoolConfig::demo(arguments.api_port),
     };
+    config.issuer = arguments.issuer.unwrap_or(config.issuer);
     let listeners = listen(arguments).await.map_err(|error| {
         format!("cannot listen on port {}: {error}. Choose another one with --port.", arguments.port)
     })?;

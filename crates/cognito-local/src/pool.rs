@@ -121,7 +121,7 @@ impl LocalPool {
         clock: Clock,
     ) -> Result<Self, OpenError> {
         config.validate()?;
-        let urls = PoolUrls::new(config.pool_id.clone(), public_url.clone());
+        let urls = PoolUrls::new(config.pool_id.clone(), public_url.clone(), config.issuer);
         let urls = Arc::new(urls.ok_or(OpenError::PublicUrl(public_url))?);
         let path = path.map(Path::to_owned);
         let store = blocking(move || Store::open(path.as_deref())).await?;

@@ -31,9 +31,10 @@ pub(super) async fn check_host(State(urls): State<Arc<PoolUrls>>, request: Reque
 fn is_own_host(urls: &PoolUrls, host: &str) -> bool {
     let url = &urls.public_url;
     let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
-    [url.host_str().unwrap_or_default(), "localhost", "127.0.0.1", "[::1]"]
+    let local = [url.host_str().unwrap_or_default(), "localhost", "127.0.0.1", "[::1]"]
         .into_iter()
-        .any(|name| host.strip_suffix(&port).is_some_and(|host| host.eq_ignore_ascii_case(name)))
+        .any(|name| host.strip_suffix(&port).is_some_and(|host| host.eq_ignore_ascii_case(name)));
+    local || urls.aws_host.as_ref().is_some_and(|name| host.eq_ignore_ascii_case(name))
 }
 
 /// Sets the strictest headers, unless a page or an endpoint has set its own.

@@ -1,5 +1,5 @@
-// amazon-cognito-identity-js, Amplify and aws-jwt-verify, from sign-up to sign-out. COGNITO_URL is the address of a pool
-// with the configuration pool.toml.
+// amazon-cognito-identity-js, Amplify and aws-jwt-verify, from sign-up to sign-out. COGNITO_URL and
+// COGNITO_AWS_URL are pools with the configuration pool.toml; the second has the issuer of AWS.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -12,7 +12,7 @@ import {
 } from "amazon-cognito-identity-js";
 import { Amplify } from "aws-amplify";
 import * as amplify from "aws-amplify/auth";
-import { JwtRsaVerifier } from "aws-jwt-verify";
+import { CognitoJwtVerifier, JwtRsaVerifier } from "aws-jwt-verify";
 
 const URL = process.env.COGNITO_URL;
 const POOL_ID = "us-east-1_LocalPool";
@@ -137,25 +137,41 @@ describe("Amplify", () => {
   });
 });
 
-test("aws-jwt-verify accepts both tokens of a sign-in", async () => {
-  const response = await fetch(URL, {
-    method: "POST",
-    headers: {
-      "content-type": "application/x-amz-json-1.1",
-      "x-amz-target": "AWSCognitoIdentityProviderService.InitiateAuth",
-    },
-    body: JSON.stringify({
-      ClientId: "public",
-      AuthFlow: "USER_PASSWORD_AUTH",
-      AuthParameters: { USERNAME: "quentin", PASSWORD },
-    }),
-  });
-  const { AuthenticationResult: tokens } = await response.json();
-  const issuer = `${URL}/${POOL_ID}`;
-  const keys = await (await fetch(`${issuer}/.well-known/jwks.json`)).json();
-  const verifier = JwtRsaVerifier.create({ issuer, audience: null });
-  verifier.cacheJwks(keys);
-  for (const [token, use] of [[tokens.AccessToken, "access"], [tokens.IdToken, "id"]]) {
-    assert.equal((await verifier.verify(token)).token_use, use);
+describe("aws-jwt-verify", () => {
+  /** Signs in at a pool, and returns the tokens and the keys of the pool. */
+  async function tokensAndKeys(url) {
+    const response = await fetch(url, {
+      method: "POST",
+      headers: {
+        "content-type": "application/x-amz-json-1.1",
+        "x-amz-target": "AWSCognitoIdentityProviderService.InitiateAuth",
+      },
+      body: JSON.stringify({
+        ClientId: "public",
+        AuthFlow: "USER_PASSWORD_AUTH",
+        AuthParameters: { USERNAME: "quentin", PASSWORD },
+      }),
+    });
+    const { AuthenticationResult: tokens } = await response.json();
+    const keys = await (await fetch(`${url}/${POOL_ID}/.well-known/jwks.json`)).json();
+    return { access: tokens.AccessToken, id: tokens.IdToken, keys };
   }
+
+  test("accepts the tokens of a pool with its own issuer", async () => {
+    const { access, id, keys } = await tokensAndKeys(URL);
+    const verifier = JwtRsaVerifier.create({ issuer: `${URL}/${POOL_ID}`, audience: null });
+    verifier.cacheJwks(keys);
+    assert.equal((await verifier.verify(access)).token_use, "access");
+    assert.equal((await verifier.verify(id)).token_use, "id");
+  });
+
+  test("accepts the tokens of a pool with the issuer of AWS as those of Cognito", async () => {
+    const { access, id, keys } = await tokensAndKeys(process.env.COGNITO_AWS_URL);
+    for (const [tokenUse, token] of Object.entries({ access, id })) {
+      const verifier = CognitoJwtVerifier.create({ userPoolId: POOL_ID, clientId: "public", tokenUse });
+      verifier.cacheJwks(keys);
+      assert.equal((await verifier.verify(token)).token_use, tokenUse);
+      await assert.rejects(verifier.verify(tokenUse === "id" ? access : id));
+    }
+  });
 });

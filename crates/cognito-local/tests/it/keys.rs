@@ -81,3 +81,22 @@ async fn cognito_auth_accepts_the_tokens_with_only_another_issuer() {
         verifier.verify_id(&refreshed.member("id_token")).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn issuer_can_have_the_form_of_aws() {
+    let pool = TestPool::with(|config| config.issuer = cognito_local::Issuer::Aws).await;
+    let issuer = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_LocalPool";
+    let tokens = pool.tokens(ALICE, &[]).await;
+    assert_eq!(jwt_part(&tokens.member("access_token"), 1)["iss"], issuer);
+    let path = "/us-east-1_LocalPool/.well-known/openid-configuration";
+    let document = pool.get(path).await.json();
+    assert_eq!(document["jwks_uri"], format!("{issuer}/.well-known/jwks.json"));
+    assert_eq!(document["token_endpoint"], "http://localhost:9229/oauth2/token");
+    for (host, status) in
+        [("cognito-idp.us-east-1.amazonaws.com", 200), ("cognito-idp.eu-west-1.amazonaws.com", 421)]
+    {
+        let request = axum::http::Request::get(path).header("host", host);
+        let answer = crate::support::send(&pool.pool, request.body(axum::body::Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, status, "{host}");
+    }
+}

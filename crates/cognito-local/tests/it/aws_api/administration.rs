@@ -97,6 +97,10 @@ async fn created_user_replaces_the_temporary_password_by_the_api() {
         responses[format!("userAttributes.{}", attribute.0)] = json!(attribute.1);
         pool.respond("NEW_PASSWORD_REQUIRED", &session, responses).await
     };
+    let of_alice = json!({ "USERNAME": "alice", "NEW_PASSWORD": NEW_PASSWORD });
+    pool.respond("NEW_PASSWORD_REQUIRED", &session, of_alice)
+        .await
+        .assert_not_authorized("Invalid session for the user.");
     let weak = answer("weak", ("name", "Carol")).await;
     assert_eq!(weak.json()["__type"], "InvalidPasswordException");
     answer(NEW_PASSWORD, ("email", "mallory@example.com"))
