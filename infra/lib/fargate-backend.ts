@@ -1,9 +1,11 @@
-import { Aws, Duration, RemovalPolicy, Validations } from 'aws-cdk-lib';
+import { Aws, type CfnElement, Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
 import * as acm from 'aws-cdk-lib/aws-certificatemanager';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as elb from 'aws-cdk-lib/aws-elasticloadbalancingv2';
+import * as events from 'aws-cdk-lib/aws-events';
+import * as targets from 'aws-cdk-lib/aws-events-targets';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import * as route53 from 'aws-cdk-lib/aws-route53';
@@ -16,6 +18,7 @@ import { backendEnvironment, logHashKey } from './environment.ts';
 import { imageAsset, imageRepository, REPOSITORY_ROOT } from './image.ts';
 import { countInLog, LOG_EVENTS } from './log-events.ts';
 import { grantBackendPermissions } from './permissions.ts';
+import { SWEEP_COMMAND, SWEEP_SCHEDULE } from './sweep.ts';
 import { limitRequestsPerAddress } from './web-acl.ts';
 
 const PORT = 8000;
@@ -143,7 +146,25 @@ export class FargateBackend extends Construct implements Backend {
     });
     const scaling = service.autoScaleTaskCount({ minCapacity: MIN_TASKS, maxCapacity: MAX_TASKS });
     scaling.scaleOnCpuUtilization('Cpu', { targetUtilizationPercent: 60, scaleInCooldown: Duration.minutes(5) });
+    this.#sweep(cluster, service);
     return service;
+  }
+
+  /** The service's own task with another command. */
+  #sweep(cluster: ecs.Cluster, service: ecs.FargateService): void {
+    const task = new targets.EcsTask({
+      cluster,
+      taskDefinition: service.taskDefinition,
+      subnetSelection: { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS },
+      securityGroups: service.connections.securityGroups,
+      containerOverrides: [{ containerName: 'backend', command: SWEEP_COMMAND }],
+    });
+    new events.Rule(this, 'SweepSchedule', { schedule: SWEEP_SCHEDULE, targets: [task] });
+    const clusterId = Stack.of(this).getLogicalId(cluster.node.defaultChild as CfnElement);
+    Validations.of(service.taskDefinition).acknowledge({
+      id: `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:ecs:<AWS::Region>:*:task/<${clusterId}>/*]`,
+      reason: 'The schedule tags the tasks that it starts, whose names are not known before.',
+    });
   }
 
   #task({ config, identity, data }: BackendProps): ecs.FargateTaskDefinition {

@@ -4,6 +4,9 @@ import * as apigateway from 'aws-cdk-lib/aws-apigatewayv2';
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import * as acm from 'aws-cdk-lib/aws-certificatemanager';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import * as ecr from 'aws-cdk-lib/aws-ecr';
+import * as events from 'aws-cdk-lib/aws-events';
+import * as targets from 'aws-cdk-lib/aws-events-targets';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
@@ -16,6 +19,7 @@ import { backendEnvironment, logHashKey } from './environment.ts';
 import { imageAsset, imageRepository, REPOSITORY_ROOT } from './image.ts';
 import { countInLog, LOG_EVENTS, type LogEvent } from './log-events.ts';
 import { grantBackendPermissions } from './permissions.ts';
+import { SWEEP_COMMAND, SWEEP_SCHEDULE } from './sweep.ts';
 
 /** Requests a second over all callers, and how many may come at once: what an attack can make this account pay. */
 const THROTTLE = { rateLimit: 1000, burstLimit: 2000 };
@@ -55,6 +59,7 @@ export class LambdaBackend extends Construct implements Backend {
   readonly latencyP99: cloudwatch.IMetric;
   readonly latencyUnit = 'milliseconds';
   readonly rejected: cloudwatch.IMetric;
+  #repository: ecr.IRepository | undefined;
 
   constructor(scope: Construct, id: string, props: BackendProps) {
     super(scope, id);
@@ -67,6 +72,7 @@ export class LambdaBackend extends Construct implements Backend {
     this.publicUrl = config.domain ? `https://${config.domain.name}` : api.apiEndpoint;
     const handler = this.#function(props);
     this.#route(api, handler);
+    this.#sweep(props);
     const accessLogs = this.#logs('AccessLogs');
     const stage = this.#stage(api, accessLogs);
     if (config.domain !== undefined) {
@@ -119,11 +125,30 @@ export class LambdaBackend extends Construct implements Backend {
     });
   }
 
-  #image(config: Config): lambda.DockerImageCode {
+  /** A function of its own, because a sweep may take longer than a request; it goes on the next day if 15 minutes are not enough. */
+  #sweep({ config, identity, data }: BackendProps): void {
+    const role = new iam.Role(this, 'SweepRole', { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com') });
+    this.logGroup.grantWrite(role);
+    grantBackendPermissions(role, data);
+    const sweep = new lambda.DockerImageFunction(this, 'Sweep', {
+      code: this.#image(config, SWEEP_COMMAND),
+      architecture: config.architecture === 'arm64' ? lambda.Architecture.ARM_64 : lambda.Architecture.X86_64,
+      role,
+      memorySize: 512,
+      timeout: Duration.minutes(15),
+      logGroup: this.logGroup,
+      environment: backendEnvironment(config, identity, data, this.publicUrl),
+    });
+    new events.Rule(this, 'SweepSchedule', { schedule: SWEEP_SCHEDULE, targets: [new targets.LambdaFunction(sweep)] });
+  }
+
+  #image(config: Config, cmd?: string[]): lambda.DockerImageCode {
+    const command = cmd === undefined ? {} : { cmd };
     if (config.imageDigest !== undefined) {
-      return lambda.DockerImageCode.fromEcr(imageRepository(this, 'backend-lambda'), { tagOrDigest: config.imageDigest });
+      const repository = this.#repository ??= imageRepository(this, 'backend-lambda');
+      return lambda.DockerImageCode.fromEcr(repository, { tagOrDigest: config.imageDigest, ...command });
     }
-    return lambda.DockerImageCode.fromImageAsset(REPOSITORY_ROOT, imageAsset(config, 'backend-lambda'));
+    return lambda.DockerImageCode.fromImageAsset(REPOSITORY_ROOT, { ...imageAsset(config, 'backend-lambda'), ...command });
   }
 
   #route(api: apigateway.HttpApi, handler: lambda.IFunction): void {

@@ -171,3 +171,16 @@ test('lambda: reservedConcurrency limits how many instances run at once', () => 
   });
   lambda.hasResourceProperties('AWS::Lambda::Function', { ReservedConcurrentExecutions: Match.absent() });
 });
+
+test('a sweep runs every day, with the permissions of the backend', () => {
+  for (const template of [fargate, lambda, release]) {
+    template.hasResourceProperties('AWS::Events::Rule', { ScheduleExpression: 'rate(1 day)', State: 'ENABLED' });
+  }
+  fargate.hasResourceProperties('AWS::Events::Rule', {
+    Targets: [Match.objectLike({ Input: JSON.stringify({ containerOverrides: [{ name: 'backend', command: ['sweep'] }] }) })],
+  });
+  lambda.hasResourceProperties('AWS::Lambda::Function', { ImageConfig: { Command: ['sweep'] }, Timeout: 900 });
+  const policies = Object.values(lambda.findResources('AWS::IAM::Policy')).map((policy) => policy['Properties'].PolicyDocument.Statement);
+  const granted = policies.filter((statements: { Sid?: string }[]) => statements.some(({ Sid }) => Sid === 'Objects'));
+  assert.equal(granted.length, 2);
+});

@@ -10,7 +10,7 @@ use tracing::warn;
 use crate::{
     Config,
     auth::checked_scopes,
-    domain::{Attachments, Items, Profiles, Revocations},
+    domain::{Attachments, Items, Profiles, Revocations, Sweep},
     metrics::Metrics,
     rate_limit::RateLimiter,
     readiness::Readiness,
@@ -28,6 +28,7 @@ struct Shared {
     store: Store,
     items: Items,
     attachments: Attachments,
+    sweep: Sweep,
     profiles: Profiles,
     revocations: Revocations,
     tasks: TaskTracker,
@@ -79,8 +80,10 @@ impl App {
         let readiness = Readiness::new(verifier.clone(), store.clone());
         let resource_server = resource_server(&config, verifier.clone())?;
         let mcp_server = config.mcp.as_ref().map(|_| mcp_server(&config, verifier)).transpose()?;
-        let items = Items::new(store.clone(), bucket.clone(), tasks.clone());
-        let attachments = Attachments::new(store.clone(), bucket, config.attachments.clone());
+        let limits = config.attachments.clone();
+        let items = Items::new(store.clone(), bucket.clone(), limits.clone(), tasks.clone());
+        let sweep = Sweep::new(store.clone(), bucket.clone(), items.clone(), limits.clone());
+        let attachments = Attachments::new(store.clone(), bucket, limits);
         let profiles = Profiles::new(store.clone());
         Ok(Self(Arc::new(Shared {
             config,
@@ -89,6 +92,7 @@ impl App {
             store,
             items,
             attachments,
+            sweep,
             profiles,
             revocations,
             tasks,
@@ -131,6 +135,11 @@ impl App {
     /// The attachments of every owner's items.
     pub fn attachments(&self) -> &Attachments {
         &self.0.attachments
+    }
+
+    /// Removes what no request can remove.
+    pub fn sweep(&self) -> &Sweep {
+        &self.0.sweep
     }
 
     /// The profile of every owner.
@@ -177,7 +186,7 @@ impl App {
     pub async fn finish(&self) {
         self.0.tasks.close();
         if tokio::time::timeout(self.config().limits.shutdown_timeout, self.0.tasks.wait()).await.is_err() {
-            warn!("a removal did not finish in time; repeating the request finishes it");
+            warn!("a removal did not finish in time; repeating the request or the next sweep finishes it");
         }
     }
 }

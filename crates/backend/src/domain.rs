@@ -2,10 +2,17 @@
 
 mod attachments;
 mod error;
+mod freed;
 mod items;
 mod profiles;
 mod revocations;
+mod sweep;
 
 pub use self::{
-    attachments::Attachments, error::Error, items::Items, profiles::Profiles, revocations::Revocations,
+    attachments::Attachments,
+    error::Error,
+    items::Items,
+    profiles::Profiles,
+    revocations::Revocations,
+    sweep::{Sweep, SweepOptions, SweepReport},
 };

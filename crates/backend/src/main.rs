@@ -11,7 +11,10 @@ use std::{
 use aws_config::BehaviorVersion;
 use axum::body::Body;
 use backend::{
-    App, Config, logging,
+    App, Config,
+    domain::SweepOptions,
+    logging,
+    problem::chain,
     server::{bind, serve, stop_signal},
     services,
 };
@@ -50,6 +53,12 @@ struct Arguments {
 enum Command {
     /// Ask the server on BIND_ADDRESS whether it is alive; exit code 0 if so. For containers without a shell.
     Healthcheck,
+    /// Remove files and records that nothing refers to, and exit. It may be stopped; the next sweep goes on from there.
+    Sweep {
+        /// Count what would be removed, and remove nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -79,6 +88,7 @@ fn main() -> ExitCode {
     };
     let result = match arguments.command {
         Some(Command::Healthcheck) => runtime.block_on(check_health(config.bind_address)),
+        Some(Command::Sweep { dry_run }) => runtime.block_on(sweep(config, dry_run)),
         None => runtime.block_on(run(config)),
     };
     match result {
@@ -91,11 +101,6 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     logging::start(&config.log_filter, config.log_format);
     let address = config.bind_address;
     let listener = bind(address).await.map_err(|error| format!("BIND_ADDRESS {address}: {error}"))?;
-    let aws = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
-    let dynamodb = aws_sdk_dynamodb::Client::from_conf(services::dynamodb::client_config(&aws).build());
-    let has_endpoint = |name| std::env::var(name).is_ok_and(|value| !value.is_empty());
-    let path_style = has_endpoint("AWS_ENDPOINT_URL_S3") || has_endpoint("AWS_ENDPOINT_URL");
-    let s3 = aws_sdk_s3::Client::from_conf(services::s3::client_config(&aws, path_style).build());
     let limits = config.limits.clone();
     let metrics_listener = match config.metrics_address {
         Some(address) => {
@@ -104,7 +109,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         }
         None => None,
     };
-    let app = App::new(config, dynamodb, Some(s3))?;
+    let app = app(config).await?;
     logging::announce(app.config());
     app.start();
     if let Some(listener) = metrics_listener {
@@ -121,6 +126,22 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     app.finish().await;
     info!("stopped");
     Ok(())
+}
+
+async fn sweep(config: Config, dry_run: bool) -> Result<(), Box<dyn Error>> {
+    logging::start(&config.log_filter, config.log_format);
+    let options = SweepOptions { dry_run, ..SweepOptions::default() };
+    app(config).await?.sweep().run(&options).await.map_err(|error| chain(&error))?;
+    Ok(())
+}
+
+async fn app(config: Config) -> Result<App, Box<dyn Error>> {
+    let aws = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
+    let dynamodb = aws_sdk_dynamodb::Client::from_conf(services::dynamodb::client_config(&aws).build());
+    let has_endpoint = |name| std::env::var(name).is_ok_and(|value| !value.is_empty());
+    let path_style = has_endpoint("AWS_ENDPOINT_URL_S3") || has_endpoint("AWS_ENDPOINT_URL");
+    let s3 = aws_sdk_s3::Client::from_conf(services::s3::client_config(&aws, path_style).build());
+    Ok(App::new(config, dynamodb, Some(s3))?)
 }
 
 async fn check_health(mut address: SocketAddr) -> Result<(), Box<dyn Error>> {

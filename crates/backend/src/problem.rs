@@ -55,6 +55,8 @@ pub enum Kind {
     IdempotencyKeyInFlight,
     /// The item has the maximum number of attachments.
     TooManyAttachments,
+    /// The caller keeps as much in attachments as the quota allows.
+    QuotaExceeded,
     /// The caller has the maximum number of requests running.
     TooManyConcurrentRequests,
 }
@@ -107,6 +109,7 @@ impl Kind {
             Self::IdempotencyKeyReused => "/problems/idempotency-key-reused",
             Self::IdempotencyKeyInFlight => "/problems/idempotency-key-in-flight",
             Self::TooManyAttachments => "/problems/too-many-attachments",
+            Self::QuotaExceeded => "/problems/quota-exceeded",
             Self::TooManyConcurrentRequests => "/problems/too-many-concurrent-requests",
         }
     }
@@ -119,6 +122,7 @@ impl Kind {
             Self::VersionRequired => "The version to be changed must be named",
             Self::IdempotencyKeyReused => "The idempotency key belongs to another request",
             Self::IdempotencyKeyInFlight => "The first request with this idempotency key is still running",
+            Self::QuotaExceeded => "The caller keeps as much as they may",
             Self::TooManyConcurrentRequests => "Too many requests at once",
             Self::TooManyAttachments => "The item has all the attachments it may have",
         }

@@ -26,23 +26,32 @@ impl Function {
         let pool = TestPool::new();
         let keys = pool.serve().await;
         let url = keys.url();
-        Self::start_with(pool, keys, &url).await
+        Self::start_with(pool, keys, &url, &[]).await
+    }
+
+    /// The function that sweeps.
+    pub(crate) async fn start_sweep() -> Self {
+        let pool = TestPool::new();
+        let keys = pool.serve().await;
+        let url = keys.url();
+        Self::start_with(pool, keys, &url, &["sweep"]).await
     }
 
     /// The keys are at a port where nobody listens.
     pub(crate) async fn start_without_keys() -> Self {
         let pool = TestPool::new();
         let keys = pool.serve().await;
-        Self::start_with(pool, keys, "http://127.0.0.1:9/jwks.json").await
+        Self::start_with(pool, keys, "http://127.0.0.1:9/jwks.json", &[]).await
     }
 
-    async fn start_with(pool: TestPool, keys: JwksServer, jwks_url: &str) -> Self {
+    async fn start_with(pool: TestPool, keys: JwksServer, jwks_url: &str, arguments: &[&str]) -> Self {
         let credentials = credentials(None).unwrap();
         let listeners = bind_loopback(0).await.unwrap();
         let table = LocalDynamoDb::start(listeners, None, "items", &credentials).unwrap();
         let runtime_api = RuntimeApi::start().await;
         let started = Instant::now();
         let process = Command::new(env!("CARGO_BIN_EXE_backend-lambda"))
+            .args(arguments)
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", runtime_api.address())
             .env("AWS_LAMBDA_FUNCTION_NAME", "backend")
@@ -59,6 +68,7 @@ impl Function {
             .env("COGNITO_ISSUER", pool.issuer())
             .env("COGNITO_JWKS_URL", jwks_url)
             .env("DYNAMODB_TABLE_NAME", "items")
+            .env("S3_BUCKET_NAME", "attachments")
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()

@@ -29,6 +29,13 @@ async fn a_signed_in_request_is_answered() {
 }
 
 #[tokio::test]
+async fn with_the_command_sweep_an_event_is_a_sweep() {
+    let function = Function::start_sweep().await;
+    let report = function.invoke(json!({"detail-type": "Scheduled Event"})).await;
+    assert_eq!((&report["owners"], &report["is_complete"]), (&json!(0), &json!(true)), "{report}");
+}
+
+#[tokio::test]
 async fn a_request_without_a_token_is_challenged() {
     let function = Function::start().await;
     let refused = function.invoke(event("GET", "/items", &[])).await;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use time::OffsetDateTime;
+
 use super::variables::Variables;
 
 /// Limits per caller, request, connection and address.
@@ -42,8 +44,19 @@ pub struct Attachments {
     pub max_bytes: u64,
     /// `ATTACHMENTS_PER_ITEM` (default 20, at most 100: they are deleted and listed in one page).
     pub per_item: u32,
+    /// `ATTACHMENTS_PER_USER` (default 10000; 0 turns it off).
+    pub per_user: u64,
+    /// `ATTACHMENT_BYTES_PER_USER` (default 10737418240, 10 GiB; 0 turns it off).
+    pub bytes_per_user: u64,
     /// `PRESIGNED_URL_SECONDS` (default 900, at most 3600): how long a presigned URL works.
     pub url_lifetime: Duration,
+}
+
+impl Attachments {
+    /// Returns until when an upload can arrive: it may start until its URL expires, and gets the same time again to finish.
+    pub(crate) fn upload_deadline(&self, reserved_at: OffsetDateTime) -> OffsetDateTime {
+        reserved_at + 2 * self.url_lifetime
+    }
 }
 
 pub(super) fn limits(from: &mut Variables<'_>) -> Limits {
@@ -81,6 +94,12 @@ pub(super) fn attachments(from: &mut Variables<'_>) -> Attachments {
     Attachments {
         max_bytes: from.number("ATTACHMENT_MAX_BYTES", 256 * MIB, 1, S3_PUT_LIMIT),
         per_item: from.number("ATTACHMENTS_PER_ITEM", 20, 1, 100) as u32,
+        per_user: or_unlimited(from.number("ATTACHMENTS_PER_USER", 10_000, 0, 1_000_000_000)),
+        bytes_per_user: or_unlimited(from.number("ATTACHMENT_BYTES_PER_USER", 10 * 1024 * MIB, 0, 1 << 60)),
         url_lifetime: from.seconds("PRESIGNED_URL_SECONDS", 900, 1, 3600),
     }
+}
+
+fn or_unlimited(number: u64) -> u64 {
+    if number == 0 { u64::MAX } else { number }
 }

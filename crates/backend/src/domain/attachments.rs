@@ -1,4 +1,4 @@
-use super::Error;
+use super::{Error, freed::freed};
 use crate::{
     config::Attachments as Limits,
     models::{
@@ -10,7 +10,7 @@ use crate::{
         owner::Owner,
     },
     services::{
-        dynamodb::{Reserved, Store},
+        dynamodb::{Quota, Reserved, Store},
         s3::Bucket,
     },
 };
@@ -33,8 +33,8 @@ impl Attachments {
     ///
     /// # Errors
     ///
-    /// [`Error::ItemNotFound`], [`Error::AttachmentTooLarge`], [`Error::TooManyAttachments`], [`Error::Store`],
-    /// [`Error::Bucket`].
+    /// [`Error::ItemNotFound`], [`Error::AttachmentTooLarge`], [`Error::TooManyAttachments`], [`Error::QuotaExceeded`],
+    /// [`Error::Store`], [`Error::Bucket`].
     pub async fn create(
         &self,
         owner: &Owner,
@@ -106,12 +106,16 @@ impl Attachments {
     ///
     /// [`Error::AttachmentNotFound`], [`Error::Store`], [`Error::Bucket`].
     pub async fn remove(&self, owner: &Owner, item: ItemId, id: AttachmentId) -> Result<(), Error> {
-        self.bucket()?.delete(owner, item, &[id]).await?;
-        let released = self.store.release_attachment(owner, item, id).await?;
+        let bucket = self.bucket()?;
+        let attachment = self.store.attachment(owner, item, id).await?.ok_or(Error::AttachmentNotFound)?;
+        bucket.delete(owner, &[(item, id)]).await?;
+        let freed = freed(&[attachment], &self.limits);
+        let released = self.store.release_attachment(owner, item, id, freed).await?;
         if released { Ok(()) } else { Err(Error::AttachmentNotFound) }
     }
 
-    /// Reserves a place; if all are taken, first releases those of attachments that were never uploaded.
+    /// Reserves a place. If the item or the quota has none, first releases those of attachments that were never uploaded, or
+    /// that were removed before their upload could no longer arrive.
     async fn reserve(
         &self,
         bucket: &Bucket,
@@ -120,32 +124,51 @@ impl Attachments {
         attachment: &Attachment,
     ) -> Result<(), Error> {
         let limit = self.limits.per_item;
-        let mut reserved = self.store.reserve_attachment(owner, item, attachment, limit).await?;
-        if reserved == Reserved::Full && self.release_abandoned(bucket, owner, item).await? {
-            reserved = self.store.reserve_attachment(owner, item, attachment, limit).await?;
-        }
+        let (files, bytes) = (self.limits.per_user, self.limits.bytes_per_user);
+        let reserve =
+            || self.store.reserve_attachment(owner, item, attachment, limit, Quota { files, bytes });
+        let reserved = match reserve().await? {
+            Reserved::Full if self.release_abandoned(bucket, owner, item).await? => reserve().await?,
+            Reserved::OverQuota if self.correct_usage(owner).await? => reserve().await?,
+            reserved => reserved,
+        };
         match reserved {
             Reserved::Done => Ok(()),
             Reserved::MissingItem => Err(Error::ItemNotFound),
             Reserved::Full => Err(Error::TooManyAttachments { limit }),
+            Reserved::OverQuota => Err(Error::QuotaExceeded { files, bytes }),
         }
     }
 
+    /// Counts what the owner keeps, once nothing that was removed can still be uploaded. Returns whether it did.
+    async fn correct_usage(&self, owner: &Owner) -> Result<bool, Error> {
+        let usage = self.store.usage(owner).await?;
+        if usage.held_until.is_none_or(|until| until >= Timestamp::now().unix()) {
+            return Ok(false);
+        }
+        let (mut files, mut bytes) = (0, 0);
+        let add = |_, attachment: Attachment| {
+            files += 1;
+            bytes += attachment.bytes();
+        };
+        self.store.all_attachments(owner, add).await?;
+        Ok(self.store.correct_usage(owner, &usage, (files, bytes)).await?)
+    }
+
     /// Releases the places of attachments whose upload can no longer arrive. Returns whether there were any.
-    ///
-    /// An upload may start until its URL expires, and gets the same time again to finish.
     async fn release_abandoned(&self, bucket: &Bucket, owner: &Owner, item: ItemId) -> Result<bool, Error> {
         let records = self.store.attachments(owner, item).await?;
         let uploaded = bucket.uploaded(owner, item).await?;
         let now = Timestamp::now().instant();
         let mut released = false;
         for record in records {
-            let has_expired = record.created_at.instant() + 2 * self.limits.url_lifetime < now;
+            let has_expired = self.limits.upload_deadline(record.created_at.instant()) < now;
             if has_expired
                 && !uploaded.contains(&record.id)
                 && !bucket.is_uploaded(owner, item, record.id).await?
             {
-                released |= self.store.release_attachment(owner, item, record.id).await?;
+                let freed = freed(std::slice::from_ref(&record), &self.limits);
+                released |= self.store.release_attachment(owner, item, record.id, freed).await?;
             }
         }
         Ok(released)

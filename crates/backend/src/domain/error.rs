@@ -36,6 +36,14 @@ pub enum Error {
         /// The limit.
         limit: u32,
     },
+    /// The owner keeps as much in attachments as the configuration allows.
+    #[error("an owner may keep {files} attachments with {bytes} bytes in all")]
+    QuotaExceeded {
+        /// The limit of their number.
+        files: u64,
+        /// The limit of their bytes.
+        bytes: u64,
+    },
     /// The server has no bucket for attachments.
     #[error("attachments are not configured")]
     AttachmentsNotConfigured,

@@ -1,9 +1,11 @@
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::Error;
+use super::{Error, freed::freed};
 use crate::{
+    config::Attachments as Limits,
     models::{
+        attachment::Attachment,
         cursor::Cursor,
         idempotency::IdempotencyKey,
         item::{Item, ItemId, ItemPage, ItemPatch, NewItem},
@@ -11,23 +13,27 @@ use crate::{
         version::IfMatch,
     },
     services::{
-        dynamodb::{Deleted, IdempotentCreate, Store, Written},
+        dynamodb::{Deleted, IdempotentCreate, MAX_FORGOTTEN, Store, StoreError, Written},
         s3::Bucket,
     },
 };
+
+/// How often the records of a removed item are read again because another removal has taken some.
+const MAX_ROUNDS: usize = 3;
 
 /// Each owner's items.
 #[derive(Clone)]
 pub struct Items {
     store: Store,
     bucket: Option<Bucket>,
+    limits: Limits,
     /// Removals that go on after their caller has left; the server waits for them when it stops.
     tasks: TaskTracker,
 }
 
 impl Items {
-    pub(crate) fn new(store: Store, bucket: Option<Bucket>, tasks: TaskTracker) -> Self {
-        Self { store, bucket, tasks }
+    pub(crate) fn new(store: Store, bucket: Option<Bucket>, limits: Limits, tasks: TaskTracker) -> Self {
+        Self { store, bucket, limits, tasks }
     }
 
     /// Lists a page of items, newest first, that begins after `cursor`.
@@ -100,7 +106,7 @@ impl Items {
     }
 
     /// Removes an item, then its attachments. It continues if the caller stops waiting: nobody else would ask again for
-    /// the files of an item that is gone. If it fails half-way, calling it again finishes the work.
+    /// the files of an item that is gone. If it fails half-way, calling it again or the next sweep finishes the work.
     ///
     /// # Errors
     ///
@@ -113,20 +119,41 @@ impl Items {
 
     /// The item goes first, so that no attachment can be added meanwhile.
     async fn remove_all(&self, owner: &Owner, id: ItemId, if_match: &IfMatch) -> Result<(), Error> {
-        let deleted = self.store.delete_item(owner, id, if_match).await?;
-        if deleted == Deleted::Stale {
-            return Err(Error::VersionConflict);
+        match self.store.delete_item(owner, id, if_match).await? {
+            Deleted::Stale => Err(Error::VersionConflict),
+            Deleted::Done { had_attachments: false } => Ok(()),
+            Deleted::Done { had_attachments: true } => self.remove_attachments(owner, id).await,
+            Deleted::Missing if self.store.attachments(owner, id).await?.is_empty() => {
+                Err(Error::ItemNotFound)
+            }
+            Deleted::Missing => self.remove_attachments(owner, id).await,
         }
-        let attachments = self.store.attachments(owner, id).await?;
-        if attachments.is_empty() {
-            return if deleted == Deleted::Done { Ok(()) } else { Err(Error::ItemNotFound) };
-        }
+    }
+
+    /// Removes the attachments of an item that is gone: all files under its prefix, so that bytes without a record go, too,
+    /// then the records.
+    pub(crate) async fn remove_attachments(&self, owner: &Owner, id: ItemId) -> Result<(), Error> {
         // Without a bucket the records stay: they are the only trace of the files.
         let Some(bucket) = &self.bucket else { return Ok(()) };
-        let ids: Vec<_> = attachments.iter().map(|attachment| attachment.id).collect();
-        bucket.delete(owner, id, &ids).await?;
-        self.store.forget_attachments(owner, id, &ids).await?;
-        Ok(())
+        for _ in 0..MAX_ROUNDS {
+            let attachments = self.store.attachments(owner, id).await?;
+            bucket.delete_all(owner, id).await?;
+            if self.forget(owner, id, &attachments).await? {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Contended { operation: "TransactWriteItems" }.into())
+    }
+
+    /// Removes the records. Returns `false` if another removal of the same item was faster.
+    async fn forget(&self, owner: &Owner, id: ItemId, attachments: &[Attachment]) -> Result<bool, Error> {
+        for some in attachments.chunks(MAX_FORGOTTEN) {
+            let freed = freed(some, &self.limits);
+            if !self.store.forget_attachments(owner, id, some, freed).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 

@@ -117,6 +117,13 @@ impl std::fmt::Debug for PresignedRequest {
     }
 }
 
+impl Attachment {
+    /// Returns the length in bytes, for sums.
+    pub(crate) fn bytes(&self) -> i64 {
+        i64::try_from(self.size).unwrap_or(i64::MAX)
+    }
+}
+
 impl AttachmentId {
     /// Generates a new ID.
     pub fn generate() -> Self {
@@ -143,7 +150,12 @@ pub fn object_key(owner: &Owner, item: ItemId, attachment: AttachmentId) -> Stri
 
 /// Returns the prefix of the keys of all attachments of an item.
 pub fn object_prefix(owner: &Owner, item: ItemId) -> String {
-    format!("attachments/{}/{item}/", owner.digest())
+    format!("{}{item}/", owner_prefix(owner))
+}
+
+/// Returns the prefix of the keys of all attachments of an owner.
+pub fn owner_prefix(owner: &Owner) -> String {
+    format!("attachments/{}/", owner.digest())
 }
 
 impl Filename {

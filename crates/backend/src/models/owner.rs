@@ -25,6 +25,11 @@ impl Owner {
         Self(["USER", user_pool_id, sub].join("#"))
     }
 
+    /// Returns the owner that a row of the table names.
+    pub(crate) fn stored(partition_key: String) -> Self {
+        Self(partition_key)
+    }
+
     /// Returns the partition key.
     pub fn partition_key(&self) -> &str {
         &self.0

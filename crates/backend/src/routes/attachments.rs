@@ -25,7 +25,7 @@ use crate::{
     request_body = NewAttachment, responses(
     (status = CREATED, body = CreatedAttachment, headers(("location" = String, description = "Where it will be"))),
     (status = NOT_FOUND, body = ProblemBody, description = "There is no such item, or it is another user's"),
-    (status = CONFLICT, body = ProblemBody, description = "The item has as many attachments as it may have"),
+    (status = CONFLICT, body = ProblemBody, description = "The item has as many attachments as it may have, or the caller keeps as much as the quota allows"),
     (status = NOT_IMPLEMENTED, body = ProblemBody, description = "This server keeps no attachments"),
 ))]
 pub(crate) async fn create_attachment(

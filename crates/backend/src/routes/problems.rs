@@ -25,6 +25,7 @@ impl From<Error> for Problem {
                 let detail = format!("An item may have {limit} attachments. Remove one first.");
                 Self::new(StatusCode::CONFLICT, detail).kind(Kind::TooManyAttachments)
             }
+            Error::QuotaExceeded { files, bytes } => quota_exceeded(files, bytes),
             Error::AttachmentsNotConfigured => {
                 Self::new(StatusCode::NOT_IMPLEMENTED, "This server keeps no attachments.")
             }
@@ -39,6 +40,14 @@ fn version_conflict() -> Problem {
     let detail =
         "The resource has another version by now. Read it again and apply the change to what it is now.";
     Problem::new(StatusCode::PRECONDITION_FAILED, detail).kind(Kind::VersionConflict)
+}
+
+fn quota_exceeded(files: u64, bytes: u64) -> Problem {
+    let detail = format!(
+        "Your quota is {files} attachments with {bytes} bytes in all. Remove some first; those that were created less than \
+         an hour ago may count a little longer."
+    );
+    Problem::new(StatusCode::CONFLICT, detail).kind(Kind::QuotaExceeded)
 }
 
 fn invalid_cursor() -> Problem {

@@ -6,6 +6,8 @@
 //! | owner | `ITEM#<uuid v7>` | an item; v7 ids sort by creation, so a query backwards is "newest first" |
 //! | owner | `FILE#<item>#<attachment>` | an attachment's record |
 //! | `REVOKED#<pool>` | `<minute>#<sub>` | a sign-out: tokens that `sub` got until then are revoked |
+//! | `USAGE#<2 digits>` | digest of the owner | number and bytes of the owner's attachments |
+//! | `SWEEP` | `POSITION` | where the last sweep stopped |
 //! | owner | `IDEMPOTENCY#<sha-256 of the key>` | the response to a create, for 24 hours |
 //!
 //! The owner is `USER#<pool>#<sub>` or `CLIENT#<pool>#<client id>`: every method takes it first, so nothing here can reach
@@ -22,6 +24,7 @@ mod idempotency;
 mod items;
 mod profiles;
 mod revocations;
+mod usage;
 
 use std::{
     collections::HashMap,
@@ -46,22 +49,17 @@ use uuid::Uuid;
 
 pub(crate) use self::revocations::{LIFETIME_SECONDS, Revocation};
 pub use self::{
-    attachments::Reserved,
+    attachments::{MAX_FORGOTTEN, Reserved},
     idempotency::IdempotentCreate,
     items::{Deleted, Page, Written},
+    usage::{Freed, Quota, Usage},
 };
 use crate::{metrics::Metrics, models::owner::Owner};
 
 /// The IAM actions of this module's calls. A transaction needs the actions of its parts:
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html>
-pub const TABLE_ACTIONS: [&str; 6] = [
-    "dynamodb:BatchWriteItem",
-    "dynamodb:DeleteItem",
-    "dynamodb:GetItem",
-    "dynamodb:PutItem",
-    "dynamodb:Query",
-    "dynamodb:UpdateItem",
-];
+pub const TABLE_ACTIONS: [&str; 5] =
+    ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"];
 
 /// A row as the SDK represents it.
 type Row = HashMap<String, AttributeValue>;
@@ -149,7 +147,11 @@ impl Store {
 
     /// Reads one row with strong consistency: a caller sees their own writes.
     async fn row(&self, owner: &Owner, sort_key: String) -> Result<Option<Row>, StoreError> {
-        let request = self.client.get_item().table_name(&*self.table).set_key(Some(key(owner, sort_key)));
+        self.get(key(owner, sort_key)).await
+    }
+
+    async fn get(&self, key: Row) -> Result<Option<Row>, StoreError> {
+        let request = self.client.get_item().table_name(&*self.table).set_key(Some(key));
         let sent = self.send("GetItem", request.consistent_read(true).send()).await;
         Ok(sent.map_err(|error| classify_error("GetItem", error))?.item)
     }

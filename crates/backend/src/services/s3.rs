@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 
 use crate::models::{
     Timestamp,
-    attachment::{Attachment, AttachmentId, PresignedRequest, object_key, object_prefix},
+    attachment::{Attachment, AttachmentId, PresignedRequest, object_key, object_prefix, owner_prefix},
     item::ItemId,
     owner::Owner,
 };
@@ -52,6 +52,28 @@ pub struct Bucket {
     client: Client,
     name: Arc<str>,
     url_lifetime: Duration,
+}
+
+/// A page of an owner's files.
+#[derive(Debug)]
+pub struct FilePage {
+    /// The files.
+    pub files: Vec<File>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<String>,
+}
+
+/// A file in the bucket.
+#[derive(Debug)]
+pub struct File {
+    /// The item in its key.
+    pub item: ItemId,
+    /// The attachment in its key.
+    pub attachment: AttachmentId,
+    /// Its length in bytes.
+    pub size: u64,
+    /// When its upload ended.
+    pub uploaded_at: OffsetDateTime,
 }
 
 /// The reason why a call of S3 failed.
@@ -165,15 +187,62 @@ impl Bucket {
         }
     }
 
-    /// Deletes the files of attachments. A file that was never uploaded is not an error.
+    /// Returns a page of the owner's files, at most 1,000 in the order of their keys, from where an earlier page ended.
     ///
     /// # Errors
     ///
     /// [`BucketError`].
-    pub async fn delete(&self, owner: &Owner, item: ItemId, ids: &[AttachmentId]) -> Result<(), BucketError> {
-        let objects = ids
-            .iter()
-            .map(|id| ObjectIdentifier::builder().key(object_key(owner, item, *id)).build())
+    pub async fn files(&self, owner: &Owner, from: Option<String>) -> Result<FilePage, BucketError> {
+        let prefix = owner_prefix(owner);
+        let request = self.client.list_objects_v2().bucket(&*self.name).prefix(&prefix);
+        let listed = request.set_continuation_token(from).send().await;
+        let listed = listed.map_err(|error| classify_error("ListObjectsV2", error))?;
+        let files = listed.contents().iter().filter_map(|object| {
+            let (item, attachment) = object.key()?.strip_prefix(&prefix)?.split_once('/')?;
+            Some(File {
+                item: item.parse::<uuid::Uuid>().ok()?.into(),
+                attachment: AttachmentId::parse(attachment)?,
+                size: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+                uploaded_at: OffsetDateTime::from_unix_timestamp(object.last_modified()?.secs()).ok()?,
+            })
+        });
+        Ok(FilePage { files: files.collect(), next: listed.next_continuation_token().map(str::to_owned) })
+    }
+
+    /// Deletes files of attachments, at most 1,000. A file that was never uploaded is not an error.
+    ///
+    /// # Errors
+    ///
+    /// [`BucketError`].
+    pub async fn delete(&self, owner: &Owner, files: &[(ItemId, AttachmentId)]) -> Result<(), BucketError> {
+        self.delete_keys(files.iter().map(|(item, id)| object_key(owner, *item, *id)).collect()).await
+    }
+
+    /// Deletes all files of an item, whether they have a record or not.
+    ///
+    /// # Errors
+    ///
+    /// [`BucketError`].
+    pub async fn delete_all(&self, owner: &Owner, item: ItemId) -> Result<(), BucketError> {
+        let prefix = object_prefix(owner, item);
+        loop {
+            let listed = self.client.list_objects_v2().bucket(&*self.name).prefix(&prefix).send().await;
+            let listed = listed.map_err(|error| classify_error("ListObjectsV2", error))?;
+            let keys = listed.contents().iter().filter_map(|object| object.key().map(str::to_owned));
+            self.delete_keys(keys.collect()).await?;
+            if listed.is_truncated() != Some(true) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn delete_keys(&self, keys: Vec<String>) -> Result<(), BucketError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let objects = keys
+            .into_iter()
+            .map(|key| ObjectIdentifier::builder().key(key).build())
             .collect::<Result<Vec<_>, _>>()
             .and_then(|objects| Delete::builder().set_objects(Some(objects)).quiet(true).build())
             .map_err(|error| refused("DeleteObjects", error))?;

@@ -1,15 +1,18 @@
+use std::time::Duration;
+
+use backend::models::owner::Owner;
 use http::StatusCode;
 use reqwest::{Client, header};
 use serde_json::{Value, json};
 
-use crate::support::{Persona, TestApp};
+use crate::support::{Persona, TestApp, all_at_once};
 
-fn text_file(name: &str, bytes: &[u8]) -> Value {
+pub(crate) fn text_file(name: &str, bytes: &[u8]) -> Value {
     json!({"filename": name, "content_type": "text/plain", "size": bytes.len()})
 }
 
 /// Sends a presigned request as it stands, with this body.
-async fn send(presigned: &Value, body: &[u8]) -> reqwest::Response {
+pub(crate) async fn send(presigned: &Value, body: &[u8]) -> reqwest::Response {
     let method = presigned["method"].as_str().unwrap().parse().unwrap();
     let mut request = Client::new().request(method, presigned["url"].as_str().unwrap());
     for (name, value) in presigned["headers"].as_object().unwrap() {
@@ -18,7 +21,7 @@ async fn send(presigned: &Value, body: &[u8]) -> reqwest::Response {
     request.body(body.to_vec()).send().await.unwrap()
 }
 
-async fn attach(persona: &Persona, item: &str, name: &str, bytes: &[u8]) -> String {
+pub(crate) async fn attach(persona: &Persona, item: &str, name: &str, bytes: &[u8]) -> String {
     let created = persona.post(&format!("/items/{item}/attachments"), text_file(name, bytes)).await;
     assert_eq!(created.status, StatusCode::CREATED, "{created:?}");
     assert_eq!(send(&created.json()["upload"], bytes).await.status(), 200);
@@ -172,11 +175,11 @@ async fn failed_removal_is_finished_by_a_retry() {
     let path = attach(&alice, &item, "a.txt", b"four").await;
     let download = alice.get(&path).await.json()["download"].clone();
     // As if the server had died after the first of its two steps.
-    let owner = backend::models::owner::Owner::user(app.pool.id(), sub(&alice).await.as_str());
+    let owner = owner(&app, &alice).await;
     let id = item.parse::<uuid::Uuid>().unwrap().into();
     let only_the_item =
         app.app.store().delete_item(&owner, id, &backend::models::version::IfMatch::Absent).await;
-    assert_eq!(only_the_item.unwrap(), backend::services::dynamodb::Deleted::Done);
+    assert_eq!(only_the_item.unwrap(), backend::services::dynamodb::Deleted::Done { had_attachments: true });
     assert_eq!(send(&download, b"").await.status(), 200);
 
     assert_eq!(alice.delete(&format!("/items/{item}")).await.status, StatusCode::NO_CONTENT);
@@ -184,8 +187,82 @@ async fn failed_removal_is_finished_by_a_retry() {
     assert_eq!(alice.delete(&format!("/items/{item}")).await.status, StatusCode::NOT_FOUND);
 }
 
-async fn sub(persona: &Persona) -> String {
-    persona.get("/users/me").await.json()["sub"].as_str().unwrap().to_owned()
+pub(crate) async fn owner(app: &TestApp, persona: &Persona) -> Owner {
+    Owner::user(app.pool.id(), persona.get("/users/me").await.json()["sub"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn removing_an_item_removes_bytes_without_a_record_too() {
+    let app = TestApp::start().await;
+    let alice = app.user("alice");
+    let item = alice.create_item("with a file").await;
+    let created = alice.post(&format!("/items/{item}/attachments"), text_file("a.txt", b"four")).await;
+    let download = {
+        assert_eq!(send(&created.json()["upload"], b"four").await.status(), 200);
+        alice.get(created.header("location")).await.json()["download"].clone()
+    };
+    assert_eq!(alice.delete(created.header("location")).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(send(&created.json()["upload"], b"four").await.status(), 200);
+    assert_eq!(send(&download, b"").await.status(), 200);
+    assert_eq!(alice.delete(&format!("/items/{item}")).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(send(&download, b"").await.status(), 404);
+}
+
+#[tokio::test]
+async fn fifty_reservations_at_once_with_a_quota_of_ten_make_ten() {
+    for quota in [("ATTACHMENTS_PER_USER", "10"), ("ATTACHMENT_BYTES_PER_USER", "40")] {
+        let app = TestApp::with(&[quota, ("REQUEST_TIMEOUT_SECONDS", "60")]).await;
+        let alice = app.user("alice");
+        let mut items = Vec::new();
+        for n in 0..5 {
+            items.push(alice.create_item(&format!("{n}")).await);
+        }
+        let answers = all_at_once(50, |n| {
+            let (alice, path) = (alice.clone(), format!("/items/{}/attachments", items[n % 5]));
+            async move {
+                loop {
+                    let answer = alice.post(&path, text_file("a.txt", b"four")).await;
+                    // DynamoDB refuses writes to the same row at once, or is too slow on a busy machine: try again.
+                    if answer.header("retry-after").is_empty() {
+                        return answer;
+                    }
+                }
+            }
+        });
+        let (made, refused): (Vec<_>, Vec<_>) =
+            answers.await.into_iter().partition(|answer| answer.status == StatusCode::CREATED);
+        assert_eq!(made.len(), 10, "{quota:?}");
+        for answer in refused {
+            assert_eq!(answer.status, StatusCode::CONFLICT);
+            assert_eq!(answer.json()["type"], "/problems/quota-exceeded");
+        }
+        let bob = app.user("bob");
+        let item = bob.create_item("his own quota").await;
+        attach(&bob, &item, "b.txt", b"four").await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_removed_counts_until_its_upload_can_no_longer_arrive() {
+    let app = TestApp::with(&[("ATTACHMENTS_PER_USER", "1"), ("PRESIGNED_URL_SECONDS", "3")]).await;
+    let alice = app.user("alice");
+    let list = format!("/items/{}/attachments", alice.create_item("with a file").await);
+    let first = alice.post(&list, text_file("a.txt", b"four")).await;
+    assert_eq!(alice.delete(first.header("location")).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(alice.post(&list, text_file("b.txt", b"four")).await.status, StatusCode::CONFLICT);
+    let second = async {
+        loop {
+            let answer = alice.post(&list, text_file("b.txt", b"four")).await;
+            if answer.status == StatusCode::CREATED {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let second = tokio::time::timeout(Duration::from_secs(30), second).await.expect("the quota came back");
+    assert_eq!(send(&first.json()["upload"], b"four").await.status(), 403);
+    assert_eq!(alice.post(&list, text_file("c.txt", b"four")).await.status, StatusCode::CONFLICT);
+    assert_eq!(send(&second.json()["upload"], b"four").await.status(), 200);
 }
 
 #[tokio::test]

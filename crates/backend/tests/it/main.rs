@@ -23,4 +23,5 @@ mod permissions;
 mod revocation;
 mod server;
 mod support;
+mod sweep;
 mod users;

@@ -33,7 +33,10 @@ pub enum Written {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Deleted {
     /// The item was deleted.
-    Done,
+    Done {
+        /// Whether it has ever had an attachment, as far as is known.
+        had_attachments: bool,
+    },
     /// The item did not exist.
     Missing,
     /// The item has a version that the caller did not name.
@@ -209,8 +212,12 @@ impl Store {
             },
             Err(error) => return Err(classify_error("DeleteItem", error)),
         };
-        // If the response to an earlier attempt was lost, that attempt has deleted the item.
-        Ok(if old.is_some() || attempts.several() { Deleted::Done } else { Deleted::Missing })
+        Ok(match old {
+            Some(row) => Deleted::Done { had_attachments: row.contains_key("attachments") },
+            // If the response to an earlier attempt was lost, that attempt has deleted the item.
+            None if attempts.several() => Deleted::Done { had_attachments: true },
+            None => Deleted::Missing,
+        })
     }
 }
 

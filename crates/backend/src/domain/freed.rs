@@ -1,0 +1,23 @@
+use crate::{
+    config::Attachments as Limits,
+    models::{Timestamp, attachment::Attachment},
+    services::dynamodb::Freed,
+};
+
+/// Returns what the removal of attachments gives back.
+///
+/// As long as its upload can arrive, an attachment that was removed still counts: otherwise a caller could reserve, release
+/// and then upload without end.
+pub(super) fn freed(attachments: &[Attachment], limits: &Limits) -> Freed {
+    let now = Timestamp::now();
+    let mut freed = Freed::default();
+    for attachment in attachments {
+        if limits.upload_deadline(attachment.created_at.instant()) > now.instant() {
+            freed.held_until = Some(Timestamp::at(limits.upload_deadline(now.instant())));
+        } else {
+            freed.files += 1;
+            freed.bytes += attachment.bytes();
+        }
+    }
+    freed
+}
