@@ -14,6 +14,9 @@ export interface Config {
   readonly webOrigins: readonly string[];
   /** Whether the API serves `/docs` and `/openapi.json`. */
   readonly docs: boolean;
+  /** Whether `/mcp` serves AI clients, and where their sign-in may end besides the user's own machine. */
+  readonly mcp: boolean;
+  readonly mcpRedirectUris: readonly string[];
   /** The image to run, already in this account's registry; without it the CDK builds the Dockerfile. */
   readonly imageDigest: string | undefined;
   readonly natGateways: number;
@@ -44,6 +47,8 @@ export function readConfig(node: Node): Config {
     logoutUrls: context.urls('logoutUrls') ?? ['http://localhost/'],
     webOrigins: context.origins('webOrigins') ?? [],
     docs: (context.oneOf('docs', ['true', 'false']) ?? 'true') === 'true',
+    mcp: (context.oneOf('mcp', ['true', 'false']) ?? 'false') === 'true',
+    mcpRedirectUris: context.urls('mcpRedirectUris') ?? [],
     imageDigest: context.matching('imageDigest', /^sha256:[0-9a-f]{64}$/, 'a digest such as sha256:<64 hex digits>'),
     natGateways: Number(context.oneOf('natGateways', ['1', '2']) ?? '2'),
     reservedConcurrency: context.count('reservedConcurrency'),
@@ -56,6 +61,9 @@ export function readConfig(node: Node): Config {
   };
   if (config.compute === 'fargate' && config.domain === undefined) {
     context.mistakes.push('compute=fargate needs domainName and hostedZoneId: a load balancer has no TLS certificate of its own');
+  }
+  if (config.mcp && config.domain === undefined) {
+    context.mistakes.push('mcp=true needs domainName and hostedZoneId: the user pool registers the URL of the endpoint');
   }
   if (config.compute === 'lambda' && config.waf) {
     context.mistakes.push('waf=true needs compute=fargate: an HTTP API cannot have a web ACL');

@@ -14,7 +14,7 @@ import * as s3 from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import type { Backend, BackendProps } from './backend.ts';
 import type { Config } from './config.ts';
-import { backendEnvironment, logHashKey } from './environment.ts';
+import { backendEnvironment, logHashKey, mcpBrokerKey } from './environment.ts';
 import { imageAsset, imageRepository, REPOSITORY_ROOT } from './image.ts';
 import { countInLog, LOG_EVENTS } from './log-events.ts';
 import { grantBackendPermissions } from './permissions.ts';
@@ -189,7 +189,10 @@ export class FargateBackend extends Construct implements Backend {
         // The load balancer adds the client's address to X-Forwarded-For.
         TRUSTED_PROXIES: '1',
       },
-      secrets: { LOG_HASH_KEY: ecs.Secret.fromSecretsManager(logHashKey(this)) },
+      secrets: {
+        LOG_HASH_KEY: ecs.Secret.fromSecretsManager(logHashKey(this)),
+        ...(config.mcp ? { MCP_BROKER_KEY: ecs.Secret.fromSecretsManager(mcpBrokerKey(this)) } : {}),
+      },
       healthCheck: {
         command: ['CMD', '/usr/local/bin/backend', 'healthcheck'],
         interval: Duration.seconds(10),

@@ -13,6 +13,8 @@ export class IdentityStack extends Stack {
   readonly domain: cognito.UserPoolDomain;
   readonly webClient: cognito.UserPoolClient;
   readonly machineClient: cognito.UserPoolClient;
+  /** What AI clients sign in with. */
+  readonly mcpClient: cognito.UserPoolClient | undefined;
 
   constructor(scope: Construct, id: string, { config, ...props }: IdentityStackProps) {
     super(scope, id, props);
@@ -21,6 +23,7 @@ export class IdentityStack extends Stack {
     const scopes = this.#scopes();
     this.webClient = this.#webClient(config, scopes);
     this.machineClient = this.#machineClient(scopes);
+    this.mcpClient = config.mcp && config.domain ? this.#mcpClient(`https://${config.domain.name}`, scopes) : undefined;
     this.userPool.addGroup('Admins', { groupName: 'admins', description: 'May use the routes under /admin.' });
     this.#acknowledgeFindings();
     new CfnOutput(this, 'UserPoolId', { value: this.userPool.userPoolId });
@@ -82,16 +85,33 @@ export class IdentityStack extends Stack {
   /** For browsers, command lines and apps: no secret, so the authorization code is bound by PKCE. */
   #webClient(config: Config, scopes: cognito.OAuthScope[]): cognito.UserPoolClient {
     const docsUrl = config.docs && config.domain ? `https://${config.domain.name}/docs` : undefined;
-    const client = this.userPool.addClient('WebClient', {
+    return this.#publicClient('WebClient', {
+      flows: { authorizationCodeGrant: true },
+      scopes: [cognito.OAuthScope.OPENID, cognito.OAuthScope.EMAIL, cognito.OAuthScope.PROFILE, ...scopes],
+      callbackUrls: [...(docsUrl ? [`${docsUrl}/oauth2-redirect.html`] : []), ...config.callbackUrls],
+      logoutUrls: [...(docsUrl ? [docsUrl] : []), ...config.logoutUrls],
+    });
+  }
+
+  /**
+   * For AI clients, whose sign-ins all come back at the backend's broker. Their tokens are bound to the endpoint: Cognito binds them to a
+   * registered URL, `resource` in the authorization request.
+   */
+  #mcpClient(ownUrl: string, scopes: cognito.OAuthScope[]): cognito.UserPoolClient {
+    this.userPool.addResourceServer('McpResourceServer', { identifier: `${ownUrl}/mcp`, userPoolResourceServerName: 'MCP' });
+    return this.#publicClient('McpClient', {
+      flows: { authorizationCodeGrant: true },
+      scopes,
+      callbackUrls: [`${ownUrl}/oauth/callback`],
+    });
+  }
+
+  #publicClient(id: string, oAuth: cognito.OAuthSettings): cognito.UserPoolClient {
+    const client = this.userPool.addClient(id, {
       generateSecret: false,
       // Refresh-token rotation rules out ALLOW_REFRESH_TOKEN_AUTH, which Cognito adds when no flow is named.
       authFlows: { userSrp: true },
-      oAuth: {
-        flows: { authorizationCodeGrant: true },
-        scopes: [cognito.OAuthScope.OPENID, cognito.OAuthScope.EMAIL, cognito.OAuthScope.PROFILE, ...scopes],
-        callbackUrls: [...(docsUrl ? [`${docsUrl}/oauth2-redirect.html`] : []), ...config.callbackUrls],
-        logoutUrls: [...(docsUrl ? [docsUrl] : []), ...config.logoutUrls],
-      },
+      oAuth,
       supportedIdentityProviders: [cognito.UserPoolClientIdentityProvider.COGNITO],
       accessTokenValidity: Duration.hours(1),
       idTokenValidity: Duration.hours(1),
@@ -102,7 +122,7 @@ export class IdentityStack extends Stack {
       preventUserExistenceErrors: true,
     });
     // The newer managed login shows no page for a client without a style.
-    new cognito.CfnManagedLoginBranding(this, 'WebClientBranding', {
+    new cognito.CfnManagedLoginBranding(this, `${id}Branding`, {
       userPoolId: this.userPool.userPoolId,
       clientId: client.userPoolClientId,
       useCognitoProvidedValues: true,

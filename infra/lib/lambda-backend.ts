@@ -15,7 +15,7 @@ import { ApiGatewayv2DomainProperties } from 'aws-cdk-lib/aws-route53-targets';
 import { Construct } from 'constructs';
 import type { Backend, BackendProps } from './backend.ts';
 import type { Config } from './config.ts';
-import { backendEnvironment, logHashKey } from './environment.ts';
+import { backendEnvironment, logHashKey, mcpBrokerKey } from './environment.ts';
 import { imageAsset, imageRepository, REPOSITORY_ROOT } from './image.ts';
 import { countInLog, LOG_EVENTS, type LogEvent } from './log-events.ts';
 import { grantBackendPermissions } from './permissions.ts';
@@ -121,6 +121,7 @@ export class LambdaBackend extends Construct implements Backend {
         ...backendEnvironment(config, identity, data, this.publicUrl),
         // A function takes no secret by reference: its configuration, which is encrypted, holds the value.
         LOG_HASH_KEY: logHashKey(this).secretValue.unsafeUnwrap(),
+        ...(config.mcp ? { MCP_BROKER_KEY: mcpBrokerKey(this).secretValue.unsafeUnwrap() } : {}),
       },
     });
   }

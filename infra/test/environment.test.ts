@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { REPOSITORY_ROOT } from '../lib/image.ts';
-import { templateOf } from './synth.ts';
+import { templateOf, templateWith } from './synth.ts';
 
 /** What AWS is told nothing about: the backend's own defaults, and what only a laptop or a fake AWS needs. */
 const LEFT_AT_THEIR_DEFAULTS = [
@@ -36,6 +36,9 @@ const LEFT_AT_THEIR_DEFAULTS = [
 /** What the container is told about its network, and a function is not. */
 const CONTAINER_ONLY = ['AWS_REGION', 'BIND_ADDRESS', 'HEADER_TIMEOUT_SECONDS', 'TRUSTED_PROXIES'];
 
+/** What the deployment `fargate` has by its context, and `lambda` has not. */
+const BY_CONTEXT = ['CORS_ALLOWED_ORIGINS', 'MCP', 'MCP_BROKER_KEY', 'MCP_CLIENT_ID', 'MCP_REDIRECT_URIS'];
+
 /** What another stack makes, and so must be imported from it. */
 const IMPORTED = ['COGNITO_USER_POOL_ID', 'COGNITO_APP_CLIENT_ID', 'COGNITO_DOMAIN', 'DYNAMODB_TABLE_NAME', 'S3_BUCKET_NAME'];
 
@@ -45,7 +48,7 @@ test('fargate: every variable of .env.example is set, or left at its default on 
 });
 
 test('lambda: the function has the container\'s variables, but for its network', () => {
-  const expected = Object.keys(containerVariables()).filter((name) => !CONTAINER_ONLY.includes(name) && name !== 'CORS_ALLOWED_ORIGINS');
+  const expected = Object.keys(containerVariables()).filter((name) => !CONTAINER_ONLY.includes(name) && !BY_CONTEXT.includes(name));
   assert.deepEqual(Object.keys(functionVariables()).sort(), expected.sort());
 });
 
@@ -63,6 +66,15 @@ for (const [compute, variables] of [['fargate', containerVariables()], ['lambda'
     }
   });
 }
+
+test('lambda: a function serves AI clients, too, with the key of the broker by reference', () => {
+  const context = { domainName: 'api.example.com', hostedZoneId: 'Z0123456789ABCDEFGHIJ', mcp: 'true' };
+  const [handler] = Object.values(templateWith(context, 'Service').findResources('AWS::Lambda::Function'));
+  const variables = handler?.['Properties'].Environment.Variables;
+  assert.equal(variables.MCP, 'true');
+  assert.match(JSON.stringify(variables.MCP_BROKER_KEY), /resolve:secretsmanager/);
+  assert.match(JSON.stringify(variables.MCP_CLIENT_ID), /Fn::ImportValue/);
+});
 
 function documentedVariables(): string[] {
   const example = readFileSync(join(REPOSITORY_ROOT, '.env.example'), 'utf8');

@@ -84,3 +84,13 @@ test('a stage whose data may go is deleted with its stack', () => {
     Properties: { DeletionProtection: 'INACTIVE' },
   });
 });
+
+test('AI clients have one callback URL, and tokens that are bound to the endpoint', () => {
+  template.hasResourceProperties('AWS::Cognito::UserPoolResourceServer', { Identifier: 'https://api.example.com/mcp' });
+  template.hasResourceProperties('AWS::Cognito::UserPoolClient', {
+    GenerateSecret: false,
+    AllowedOAuthFlows: ['code'],
+    CallbackURLs: ['https://api.example.com/oauth/callback'],
+    AllowedOAuthScopes: Match.arrayEquals([Match.anyValue(), Match.anyValue()]),
+  });
+});

@@ -13,6 +13,8 @@ export const DEPLOYMENTS = {
     hostedZoneId: 'Z0123456789ABCDEFGHIJ',
     webOrigins: 'https://app.example.com',
     callbackUrls: 'https://app.example.com/callback,http://localhost/callback',
+    mcp: 'true',
+    mcpRedirectUris: 'https://claude.ai/api/mcp/auth_callback',
   },
   'web': { web: 'true' },
   'release': {
