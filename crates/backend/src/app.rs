@@ -77,7 +77,8 @@ impl App {
         let verifier = verifier.resources(resources).deny_if(move |token| revoked.contains(token));
         let verifier = verifier.build()?;
         let tasks = TaskTracker::new();
-        let readiness = Readiness::new(verifier.clone(), store.clone());
+        let required = config.limits.revocations_required.then(|| revocations.clone());
+        let readiness = Readiness::new(verifier.clone(), store.clone(), required);
         let resource_server = resource_server(&config, verifier.clone())?;
         let mcp_server = config.mcp.as_ref().map(|_| mcp_server(&config, verifier)).transpose()?;
         let limits = config.attachments.clone();

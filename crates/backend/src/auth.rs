@@ -91,18 +91,53 @@ struct Admitted {
     owner: Owner,
 }
 
+/// Verifies the token of a request, and notes for the outer layers who the caller is.
+///
+/// # Errors
+///
+/// [`AuthRejection`]; extractors that authenticate later get the same.
+pub(crate) async fn authenticate(
+    server: &ResourceServer,
+    parts: &mut Parts,
+) -> Result<AccessToken, AuthRejection> {
+    let outcome = server.authenticate_request(parts).await;
+    if let Some(context) = parts.extensions.get::<RequestContext>() {
+        match &outcome {
+            Ok(token) => context.set_caller(token),
+            Err(rejection) if was_valid(rejection) => context.set_token_outdated(),
+            Err(_) => {}
+        }
+    }
+    outcome
+}
+
+/// Whether the token was valid before it expired or was revoked. Its signature was verified.
+fn was_valid(rejection: &AuthRejection) -> bool {
+    matches!(Reason::of(rejection), Some(Reason::ExpiredToken | Reason::RevokedToken))
+}
+
+/// Charges a request that matches no route to its caller, if it has one.
+pub(crate) struct Charged;
+
+impl FromRequestParts<App> for Charged {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        if authenticate(app.resource_server(), parts).await.is_ok() {
+            admit(parts, app).await?;
+        }
+        Ok(Self)
+    }
+}
+
 /// Authenticates the caller and charges their rate limit, once per request, however many extractors ask.
 async fn admit(parts: &mut Parts, app: &App) -> Result<Admitted, Problem> {
     if let Some(admitted) = parts.extensions.get::<Admitted>() {
         return Ok(admitted.clone());
     }
-    let token = app.resource_server().authenticate_request(parts).await?;
+    let token = authenticate(app.resource_server(), parts).await?;
     let owner = Owner::of(&token);
-    let context = parts.extensions.get::<RequestContext>();
-    if let Some(context) = context {
-        context.set_caller(&token);
-    }
-    charge(app, &owner, cost(&parts.method, parts.uri.query()), context)?;
+    charge(app, &owner, cost(&parts.method, parts.uri.query()), parts.extensions.get())?;
     let admitted = Admitted { token, owner };
     parts.extensions.insert(admitted.clone());
     Ok(admitted)

@@ -13,8 +13,8 @@ use tower_http::{
 
 use crate::{
     App, Config,
+    address_limit::{AddressLimit, limit_address},
     config::LogKey,
-    limit::{AddressLimit, limit_address},
     oauth,
     observe::{Observer, observe},
     problem::Problem,

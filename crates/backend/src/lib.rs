@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod address_limit;
 pub mod app;
 pub mod auth;
 mod client_address;
@@ -24,6 +25,7 @@ mod router;
 mod routes;
 pub mod server;
 pub mod services;
+mod shares;
 
 pub use app::App;
 pub use cognito_auth::BuildError;

@@ -1,12 +1,12 @@
-//! Limits on what one request, one caller and one address may use at once.
+//! Limits on what requests and callers may use at once.
 //!
 //! A request takes its caller's share first, then its body arrives, and only then it takes a slot: a slow client holds
 //! nothing that others need.
 
 use std::{
-    collections::HashMap,
+    hash::Hash,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -27,22 +27,24 @@ use tokio::{
 };
 
 use crate::{
-    App,
-    client_address::client_address,
+    App, auth,
     config::Limits,
     models::owner::Owner,
-    observe::RequestContext,
     problem::{Kind, Problem},
-    rate_limit::{Permit, RateLimiter},
     rejection::Reason,
-    server::{AddressBlock, Overflow, Peer},
+    server::{AddressBlock, Overflow},
+    shares::{Share, Shares},
 };
 
 /// Bodies up to this size are always accepted: 10 000 connections × 4 KiB = 40 MiB.
 const SMALL_BODY_BYTES: u64 = 4 * 1024; // 4 KiB
 
-/// What all larger bodies in memory may take together.
+/// What all larger bodies in memory may take together, or two bodies of the largest size, if that is more.
 const LARGE_BODIES_KIB: usize = 32 * 1024; // 32 MiB
+
+/// The parts of it that one caller and one address may take, but at least one body of the largest size.
+const CALLERS: usize = 16;
+const ADDRESSES: usize = 4;
 
 /// Answers up to this size fit into the send buffer; a caller's share is not held until they are sent.
 const SMALL_ANSWER_BYTES: u64 = 8 * 1024; // 8 KiB
@@ -53,8 +55,9 @@ pub(crate) struct RequestLimits(Arc<Shared>);
 
 struct Shared {
     slots: Semaphore,
-    large_bodies: Arc<Semaphore>,
-    shares: Shares,
+    large_bodies: LargeBodies,
+    running: Shares<Owner>,
+    running_per_caller: usize,
     body_bytes: usize,
     request_timeout: Duration,
     revocations_required: bool,
@@ -62,11 +65,11 @@ struct Shared {
 
 impl RequestLimits {
     pub(crate) fn new(limits: &Limits) -> Self {
-        let body_kib = limits.body_bytes.div_ceil(1024);
         Self(Arc::new(Shared {
             slots: Semaphore::new(limits.concurrent_requests),
-            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_KIB.max(2 * body_kib))),
-            shares: Shares { limit: limits.concurrent_requests_per_caller, running: Arc::default() },
+            large_bodies: LargeBodies::new(limits.body_bytes),
+            running: Shares::new(limits.concurrent_requests_per_caller),
+            running_per_caller: limits.concurrent_requests_per_caller,
             body_bytes: limits.body_bytes,
             request_timeout: limits.request_timeout,
             revocations_required: limits.revocations_required,
@@ -108,7 +111,8 @@ async fn run(
     let is_read = share.is_some() || server.is_none();
     let mut body_memory = None;
     if is_read && !body.is_end_stream() {
-        (body, body_memory) = collect(limits, body, deadline).await?;
+        let client = (share.as_ref().map(Share::key), parts.extensions.get().copied());
+        (body, body_memory) = collect(limits, body, client, deadline).await?;
     }
     let request = Request::from_parts(parts, body);
     let slot = limits.slots.try_acquire();
@@ -130,55 +134,109 @@ async fn admit(
     limits: &Shared,
     parts: &mut Parts,
     deadline: Instant,
-) -> Result<Option<Share>, Problem> {
+) -> Result<Option<Share<Owner>>, Problem> {
     app.revocations().ensure_current().await;
-    let authentication = timeout_at(deadline, server.authenticate_request(parts)).await;
+    let authentication = timeout_at(deadline, auth::authenticate(server, parts)).await;
     let authentication = authentication.map_err(|_| {
         Problem::unavailable("The token could not be verified in time. Send the request again.", 1)
             .rejection(Reason::PendingKey)
     })?;
     let Ok(token) = authentication else { return Ok(None) };
-    if let Some(context) = parts.extensions.get::<RequestContext>() {
-        context.set_caller(&token);
-    }
     if limits.revocations_required && app.revocations().is_stale() {
         return Err(Problem::unavailable("The server does not know which tokens are revoked right now.", 1));
     }
-    limits.shares.take(&Owner::of(&token)).map(Some)
+    let running = limits.running.take(&Owner::of(&token), 1);
+    running.map(Some).ok_or_else(|| {
+        let detail = format!("You may have {} requests running at once.", limits.running_per_caller);
+        too_many_at_once(detail).rejection(Reason::ConcurrentRequests)
+    })
 }
 
 /// Collects the body before anything scarce is taken for the request.
 async fn collect(
     limits: &Shared,
     body: Body,
+    client: Client<'_>,
     deadline: Instant,
-) -> Result<(Body, Option<OwnedSemaphorePermit>), Problem> {
+) -> Result<(Body, Option<BodyMemory>), Problem> {
     let length = body.size_hint().exact();
     if length.is_some_and(|length| length > limits.body_bytes as u64) {
         return Err(too_large());
     }
-    let memory = body_memory(limits, length, deadline).await?;
+    let bytes = length.unwrap_or(limits.body_bytes as u64);
+    let memory = limits.large_bodies.take(bytes, client, deadline).await?;
     let collected = timeout_at(deadline, Limited::new(body, limits.body_bytes).collect()).await;
     let bytes: Bytes = collected.map_err(|_| too_slow())?.map_err(incomplete)?.to_bytes();
     Ok((Body::from(bytes), memory))
 }
 
-async fn body_memory(
-    limits: &Shared,
-    length: Option<u64>,
-    deadline: Instant,
-) -> Result<Option<OwnedSemaphorePermit>, Problem> {
-    let bytes = length.unwrap_or(limits.body_bytes as u64);
-    if bytes <= SMALL_BODY_BYTES {
-        return Ok(None);
+/// The memory for bodies of more than [`SMALL_BODY_BYTES`], in KiB.
+struct LargeBodies {
+    all: Arc<Semaphore>,
+    by_caller: Shares<Owner>,
+    by_address: Shares<AddressBlock>,
+}
+
+/// The caller and the address that send a body, as far as they are known.
+type Client<'a> = (Option<&'a Owner>, Option<AddressBlock>);
+
+/// The memory of one large body.
+struct BodyMemory {
+    _own: (Option<Share<Owner>>, Option<Share<AddressBlock>>),
+    _all: OwnedSemaphorePermit,
+}
+
+impl LargeBodies {
+    fn new(max_body_bytes: usize) -> Self {
+        let largest = max_body_bytes.div_ceil(1024);
+        let all = LARGE_BODIES_KIB.max(2 * largest);
+        Self {
+            all: Arc::new(Semaphore::new(all)),
+            by_caller: Shares::new(largest.max(all / CALLERS)),
+            by_address: Shares::new(largest.max(all / ADDRESSES)),
+        }
     }
-    let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-    let permit = timeout_at(deadline, limits.large_bodies.clone().acquire_many_owned(kib)).await;
-    match permit {
-        Ok(Ok(permit)) => Ok(Some(permit)),
-        _ => Err(Problem::unavailable("The server has too many large bodies to read right now.", 1)
-            .rejection(Reason::LargeBodies)),
+
+    /// Takes memory from the share of the client, and then waits until as much is free.
+    async fn take(
+        &self,
+        bytes: u64,
+        (caller, address): Client<'_>,
+        deadline: Instant,
+    ) -> Result<Option<BodyMemory>, Problem> {
+        if bytes <= SMALL_BODY_BYTES {
+            return Ok(None);
+        }
+        let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
+        let own = (
+            share_of(&self.by_caller, caller, kib as usize)?,
+            share_of(&self.by_address, address.as_ref(), kib as usize)?,
+        );
+        match timeout_at(deadline, self.all.clone().acquire_many_owned(kib)).await {
+            Ok(Ok(permit)) => Ok(Some(BodyMemory { _own: own, _all: permit })),
+            _ => Err(Problem::unavailable("The server has too many large bodies to read right now.", 1)
+                .rejection(Reason::LargeBodies)),
+        }
     }
+}
+
+/// Takes an amount for a key, if there is one.
+fn share_of<K: Clone + Eq + Hash>(
+    shares: &Shares<K>,
+    key: Option<&K>,
+    amount: usize,
+) -> Result<Option<Share<K>>, Problem> {
+    let Some(key) = key else { return Ok(None) };
+    let share = shares.take(key, amount);
+    share.map(Some).ok_or_else(|| {
+        too_many_at_once("You, or your address, are sending too many large bodies at once.".to_owned())
+            .rejection(Reason::LargeBodies)
+    })
+}
+
+fn too_many_at_once(detail: String) -> Problem {
+    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
+    problem.kind(Kind::TooManyConcurrentRequests).retry_after(1)
 }
 
 fn too_large() -> Problem {
@@ -197,12 +255,12 @@ fn incomplete(error: Box<dyn std::error::Error + Send + Sync>) -> Problem {
 }
 
 /// An answer after which the connection is closed (RFC 9110, section 15.5.9, asks for it with 408).
-fn closing(problem: Problem) -> Response {
+pub(crate) fn closing(problem: Problem) -> Response {
     problem.header(header::CONNECTION, HeaderValue::from_static("close")).into_response()
 }
 
 /// Counts an answer that a client has yet to read against its caller's share.
-fn hold_until_sent(response: Response, share: Option<Share>) -> Response {
+fn hold_until_sent(response: Response, share: Option<Share<Owner>>) -> Response {
     match share {
         Some(share) if response.body().size_hint().lower() > SMALL_ANSWER_BYTES => {
             response.map(|body| Body::new(HeldAnswer { body, rest: Bytes::new(), _share: share }))
@@ -215,7 +273,7 @@ fn hold_until_sent(response: Response, share: Option<Share>) -> Response {
 struct HeldAnswer {
     body: Body,
     rest: Bytes,
-    _share: Share,
+    _share: Share<Owner>,
 }
 
 impl http_body::Body for HeldAnswer {
@@ -246,90 +304,5 @@ impl http_body::Body for HeldAnswer {
     fn size_hint(&self) -> SizeHint {
         let (rest, body) = (self.rest.len() as u64, self.body.size_hint());
         body.exact().map_or_else(SizeHint::default, |body| SizeHint::with_exact(rest + body))
-    }
-}
-
-/// How many requests each caller has running; never more entries than requests.
-#[derive(Clone)]
-struct Shares {
-    limit: usize,
-    running: Arc<Mutex<HashMap<Owner, usize>>>,
-}
-
-/// One running request of a caller.
-struct Share {
-    shares: Shares,
-    owner: Owner,
-}
-
-impl Shares {
-    fn take(&self, owner: &Owner) -> Result<Share, Problem> {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = running.entry(owner.clone()).or_insert(0);
-        if *count >= self.limit {
-            let detail = format!("You may have {} requests running at once.", self.limit);
-            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
-            let problem = problem.kind(Kind::TooManyConcurrentRequests).retry_after(1);
-            return Err(problem.rejection(Reason::ConcurrentRequests));
-        }
-        *count += 1;
-        Ok(Share { shares: self.clone(), owner: owner.clone() })
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        let mut running = self.shares.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = running.get_mut(&self.owner) {
-            *count -= 1;
-            if *count == 0 {
-                running.remove(&self.owner);
-            }
-        }
-    }
-}
-
-/// The rejected requests that each address may send without a valid token.
-#[derive(Clone)]
-pub(crate) struct AddressLimit {
-    limiter: RateLimiter<AddressBlock>,
-    trusted_proxies: usize,
-}
-
-impl AddressLimit {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        let limiter = RateLimiter::new(limits.rejections_per_minute);
-        Self { limiter, trusted_proxies: limits.trusted_proxies }
-    }
-}
-
-/// Counts rejected requests without a valid token against their address. Beyond the limit the answer is 429 and the
-/// connection is closed. Callers with a valid token are not affected by others at their address.
-pub(crate) async fn limit_address(
-    State(limit): State<AddressLimit>,
-    request: Request,
-    next: Next,
-) -> Response {
-    // A Lambda function has no connection; API Gateway limits there.
-    let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else {
-        return next.run(request).await;
-    };
-    let address = client_address(request.headers(), peer.ip(), limit.trusted_proxies);
-    let context = request.extensions().get::<RequestContext>().cloned();
-    let response = next.run(request).await;
-    let has_caller = context.is_some_and(|context| context.has_caller());
-    let status = response.status();
-    // A key ID that nobody knows can be a 503, see `KeySetError::FetchPending`.
-    if has_caller || !(status.is_client_error() || status == StatusCode::SERVICE_UNAVAILABLE) {
-        return response;
-    }
-    match limit.limiter.check(&address.into(), 1) {
-        Permit::Refused(_, wait) => {
-            let detail = "Too many rejected requests came from your address.";
-            let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
-            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(seconds);
-            closing(problem.rejection(Reason::AddressLimit))
-        }
-        Permit::Unlimited | Permit::Granted(_) => response,
     }
 }

@@ -5,7 +5,10 @@
 
 use std::{
     convert::Infallible,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -49,6 +52,7 @@ pub(crate) struct RequestContext(Arc<Findings>);
 #[derive(Debug, Default)]
 struct Findings {
     caller: OnceLock<AccessToken>,
+    is_token_outdated: AtomicBool,
     rate_limit: OnceLock<RateLimit>,
     audit: OnceLock<Audit>,
 }
@@ -83,6 +87,16 @@ impl RequestContext {
     /// Whether the request came with a valid token.
     pub(crate) fn has_caller(&self) -> bool {
         self.0.caller.get().is_some()
+    }
+
+    /// Notes that the token was valid before.
+    pub(crate) fn set_token_outdated(&self) {
+        self.0.is_token_outdated.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the request came with a token that has expired or was revoked.
+    pub(crate) fn is_token_outdated(&self) -> bool {
+        self.0.is_token_outdated.load(Ordering::Relaxed)
     }
 
     /// Makes this request an audit event: the caller performs the operation `action` on the data of `subject`. It is

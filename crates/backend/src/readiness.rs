@@ -9,7 +9,7 @@ use cognito_auth::Verifier;
 use tokio::sync::Mutex;
 use tracing::warn;
 
-use crate::{problem::chain, services::dynamodb::Store};
+use crate::{domain::Revocations, problem::chain, services::dynamodb::Store};
 
 /// How long a readiness result is cached: anybody may ask, and asking must not become a load on DynamoDB.
 const LIFETIME: Duration = Duration::from_secs(1);
@@ -19,6 +19,8 @@ const LIFETIME: Duration = Duration::from_secs(1);
 pub(crate) struct Readiness {
     verifier: Verifier,
     store: Store,
+    /// If requests are rejected without it.
+    revocations: Option<Revocations>,
     last: Arc<Mutex<Option<(Instant, Parts)>>>,
 }
 
@@ -29,12 +31,14 @@ pub(crate) struct Parts {
     pub(crate) keys: bool,
     /// The DynamoDB table.
     pub(crate) table: bool,
+    /// The list of revoked tokens, if it is required.
+    pub(crate) revocations: Option<bool>,
 }
 
 impl Readiness {
-    /// Creates a check of this verifier's keys and of this table.
-    pub(crate) fn new(verifier: Verifier, store: Store) -> Self {
-        Self { verifier, store, last: Arc::default() }
+    /// Creates a check of this verifier's keys, of this table, and of this list.
+    pub(crate) fn new(verifier: Verifier, store: Store, revocations: Option<Revocations>) -> Self {
+        Self { verifier, store, revocations, last: Arc::default() }
     }
 
     /// Checks all parts, or returns the result of the last second. Concurrent callers share one check.
@@ -46,7 +50,11 @@ impl Readiness {
             return parts;
         }
         let (keys, table) = tokio::join!(self.verifier.ready(), self.store.check());
-        let parts = Parts { keys: works("keys", keys), table: works("table", table) };
+        let mut parts = Parts { keys: works("keys", keys), table: works("table", table), revocations: None };
+        if let Some(revocations) = &self.revocations {
+            revocations.ensure_current().await;
+            parts.revocations = Some(!revocations.is_stale());
+        }
         *last = Some((Instant::now(), parts));
         parts
     }

@@ -38,7 +38,7 @@ pub(crate) enum Reason {
     AddressLimit,
     /// 503: all connections are taken.
     Connections,
-    /// 503: there is no memory for another large body.
+    /// 429 or 503: there is no memory for another large body, of this client or at all.
     LargeBodies,
     /// 503: all slots are taken.
     Overload,

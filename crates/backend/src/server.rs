@@ -24,8 +24,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
 pub use self::addresses::AddressBlock;
-use self::{addresses::Addresses, connection::Connection, stream::Buffers};
-use crate::config::Limits;
+use self::{connection::Connection, stream::Buffers};
+use crate::{config::Limits, shares::Shares};
 
 /// How long a listener waits after a failed `accept` (usually EMFILE).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -76,8 +76,11 @@ pub async fn serve(
         limits: limits.clone(),
         slots: Arc::new(Semaphore::new(limits.connections)),
         reserve: Arc::new(Semaphore::new(RESERVED_CONNECTIONS)),
-        addresses: Addresses::new(limits.connections_per_address),
-        buffers: Buffers::default(),
+        connections_per_address: Shares::new(match limits.connections_per_address {
+            0 => usize::MAX,
+            limit => limit,
+        }),
+        buffers: Buffers::new(limits),
         stopping,
         draining: CancellationToken::new(),
         cut: CancellationToken::new(),
@@ -115,7 +118,7 @@ struct Server {
     limits: Limits,
     slots: Arc<Semaphore>,
     reserve: Arc<Semaphore>,
-    addresses: Addresses,
+    connections_per_address: Shares<AddressBlock>,
     buffers: Buffers,
     /// From here on every answer is the last one on its connection.
     stopping: CancellationToken,
@@ -173,8 +176,8 @@ impl Server {
 
     /// Serves the connection, or resets it if its address has too many.
     fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, slot: Slot) {
-        match self.addresses.enter(peer.ip()) {
-            Some(entry) => self.spawn(Connection::new(stream, peer, slot, Some(entry))),
+        match self.connections_per_address.take(&peer.ip().into(), 1) {
+            Some(share) => self.spawn(Connection::new(stream, peer, slot, Some(share))),
             None => stream::reset(&stream),
         }
     }

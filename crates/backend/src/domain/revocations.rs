@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -54,6 +54,8 @@ struct Shared {
     read_at: AtomicI64,
     /// All sign-outs up to this time are in the list, except for the overlap. A read that is cut off goes on from here.
     known_until: AtomicI64,
+    /// Whether it was logged that the list is full.
+    is_full: AtomicBool,
     /// Held by whoever reads the list: one read at a time, and when the last one failed.
     reading: Mutex<Option<Instant>>,
 }
@@ -66,6 +68,7 @@ impl Revocations {
             issued_until: ArcSwap::default(),
             read_at: AtomicI64::default(),
             known_until: AtomicI64::default(),
+            is_full: AtomicBool::default(),
             reading: Mutex::default(),
         }))
     }
@@ -157,25 +160,60 @@ impl Revocations {
         Ok(())
     }
 
-    /// Adds revocations, and drops those that no token can match any more.
-    fn add(&self, revocations: Vec<Revocation>) {
+    /// Adds revocations, and drops those that no token can match any more. Most reads find nothing new; the list is not
+    /// copied then.
+    fn add(&self, mut revocations: Vec<Revocation>) {
         let oldest = now() - LIFETIME_SECONDS;
+        let known = self.0.issued_until.load();
+        revocations.retain(|Revocation { sub, issued_until }| {
+            *issued_until >= oldest && known.get(sub).is_none_or(|latest| latest < issued_until)
+        });
+        if revocations.is_empty() {
+            return;
+        }
+        let mut is_full = false;
         self.0.issued_until.rcu(|known| {
             let mut issued_until = HashMap::clone(known);
             issued_until.retain(|_, until| *until >= oldest);
             for Revocation { sub, issued_until: until } in &revocations {
-                let is_full = issued_until.len() >= MAX_SUBJECTS;
+                let has_room = issued_until.len() < MAX_SUBJECTS;
                 match issued_until.get_mut(sub) {
                     Some(latest) => *latest = (*latest).max(*until),
-                    None if is_full => error!("there are more sign-outs than this server can hold"),
-                    None => drop(issued_until.insert(sub.clone(), *until)),
+                    None if has_room => drop(issued_until.insert(sub.clone(), *until)),
+                    None => is_full = true,
                 }
             }
             issued_until
         });
+        if is_full && !self.0.is_full.swap(true, Ordering::Relaxed) {
+            error!(limit = MAX_SUBJECTS, "there are more sign-outs than this server can hold");
+        }
     }
 }
 
 fn now() -> i64 {
     OffsetDateTime::now_utc().unix_timestamp()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+
+    #[tokio::test]
+    async fn list_is_copied_only_for_news() {
+        let config = aws_sdk_dynamodb::Config::builder().behavior_version_latest().build();
+        let client = aws_sdk_dynamodb::Client::from_conf(config);
+        let list = Revocations::new(Store::new(client, "items", Metrics::default()), "pool");
+        let row = |issued_until| Revocation { sub: "alice".to_owned(), issued_until };
+        let copy = || list.0.issued_until.load_full();
+        let start = now();
+        list.add(vec![row(start), row(start - 2 * LIFETIME_SECONDS)]);
+        let first = copy();
+        assert_eq!(first["alice"], start);
+        list.add(vec![row(start), row(start - 5)]);
+        assert!(Arc::ptr_eq(&first, &copy()), "nothing is new");
+        list.add(vec![row(start + 1)]);
+        assert_eq!(copy()["alice"], start + 1);
+    }
 }

@@ -27,6 +27,9 @@ pub(crate) struct Readiness {
     keys: PartStatus,
     /// The DynamoDB table.
     table: PartStatus,
+    /// The list of revoked tokens, if the server requires it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revocations: Option<PartStatus>,
 }
 
 /// Whether a part works.
@@ -57,12 +60,13 @@ pub(crate) async fn check_liveness() -> Response {
 pub(crate) async fn check_readiness(State(readiness): State<readiness::Readiness>) -> Response {
     let parts = readiness.check().await;
     let (keys, table) = (PartStatus::of(parts.keys), PartStatus::of(parts.table));
-    let status = PartStatus::of(parts.keys && parts.table);
+    let status = PartStatus::of(parts.keys && parts.table && parts.revocations != Some(false));
+    let revocations = parts.revocations.map(PartStatus::of);
     let code = match status {
         PartStatus::Ok => StatusCode::OK,
         PartStatus::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
     };
-    (code, no_store(), Json(Readiness { status, keys, table })).into_response()
+    (code, no_store(), Json(Readiness { status, keys, table, revocations })).into_response()
 }
 
 impl PartStatus {

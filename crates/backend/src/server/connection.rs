@@ -11,10 +11,10 @@ use tower::ServiceExt;
 use tracing::debug;
 
 use super::{
-    Overflow, Peer, Server, Slot,
-    addresses::Entry,
+    AddressBlock, Overflow, Peer, Server, Slot,
     stream::{Activity, ClientStream, MAX_HEAD_BYTES},
 };
+use crate::shares::Share;
 
 /// How long a connection without a request may stay open when the server drains, or when it is one beyond the limit.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
@@ -23,22 +23,28 @@ pub(super) struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
     slot: Slot,
-    address: Option<Entry>,
+    share: Option<Share<AddressBlock>>,
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, peer: SocketAddr, slot: Slot, address: Option<Entry>) -> Self {
-        Self { stream, peer, slot, address }
+    pub(super) fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+        slot: Slot,
+        share: Option<Share<AddressBlock>>,
+    ) -> Self {
+        Self { stream, peer, slot, share }
     }
 
     /// Serves requests until either side closes the connection.
     pub(super) async fn run(self, server: Arc<Server>) {
-        let Self { stream, peer, slot, address } = self;
+        let Self { stream, peer, slot, share } = self;
         let is_overflow = matches!(slot, Slot::Overflow(_));
         let activity = Arc::new(Activity::default());
         let (limits, stopping) = (&server.limits, server.stopping.clone());
         let stream = ClientStream::new(
             stream,
+            peer.ip().into(),
             activity.clone(),
             server.buffers.clone(),
             limits.write_timeout,
@@ -82,7 +88,7 @@ impl Connection {
         if let Err(error) = result {
             debug!(%error, "a connection ended early");
         }
-        drop((slot, address));
+        drop((slot, share));
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -15,11 +15,16 @@ use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, Sleep},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
+
+use super::AddressBlock;
+use crate::{
+    config::Limits,
+    shares::{Share, Shares},
+};
 
 /// The send buffer of a connection. The kernel doubles it for its own bookkeeping (`man 7 socket`); left alone it would grow
 /// to 4 MiB for a client that reads slowly.
@@ -32,7 +37,7 @@ const UNSENT_BYTES: u32 = 8 * 1024; // 8 KiB
 /// The largest head of a request: a token of 16 KiB and as much for everything else. Then 431.
 pub(super) const MAX_HEAD_BYTES: usize = 32 * 1024; // 32 KiB
 
-/// The part of a head that every connection may send. Longer ones share [`LARGE_HEADS`].
+/// The part of a head that every connection may send. Longer ones are counted in [`LARGE_HEADS`].
 const SMALL_HEAD_BYTES: usize = 8 * 1024; // 8 KiB
 
 /// Unfinished heads of more than [`SMALL_HEAD_BYTES`] at once: 1024 × 24 KiB = 24 MiB.
@@ -40,6 +45,9 @@ const LARGE_HEADS: usize = 1024;
 
 /// Connections at once whose clients do not read: 1024 × about 64 KiB of kernel memory = 64 MiB.
 const BLOCKED: usize = 1024;
+
+/// One address may take the eighth part of [`LARGE_HEADS`] and of [`BLOCKED`].
+const ADDRESSES: usize = 8;
 
 /// How long a client may leave an answer unread when many do so, or when the server stops.
 const SHORT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -50,13 +58,18 @@ const TIMEOUTS_PER_ANSWER: u32 = 3;
 /// The buffers that connections share.
 #[derive(Clone)]
 pub(super) struct Buffers {
-    large_heads: Arc<Semaphore>,
-    blocked: Arc<AtomicUsize>,
+    large_heads: Shares<AddressBlock>,
+    blocked: Shares<AddressBlock>,
 }
 
-impl Default for Buffers {
-    fn default() -> Self {
-        Self { large_heads: Arc::new(Semaphore::new(LARGE_HEADS)), blocked: Arc::default() }
+impl Buffers {
+    pub(super) fn new(limits: &Limits) -> Self {
+        // Behind a proxy, one address stands for many clients, and the proxy holds back those that are slow.
+        let addresses = if limits.trusted_proxies == 0 { ADDRESSES } else { 1 };
+        Self {
+            large_heads: Shares::of(LARGE_HEADS, LARGE_HEADS / addresses),
+            blocked: Shares::of(BLOCKED, BLOCKED / addresses),
+        }
     }
 }
 
@@ -86,6 +99,7 @@ impl Activity {
 
 pub(super) struct ClientStream {
     stream: TcpStream,
+    address: AddressBlock,
     activity: Arc<Activity>,
     buffers: Buffers,
     write_timeout: Duration,
@@ -93,7 +107,7 @@ pub(super) struct ClientStream {
     /// The request that the two fields below belong to.
     request: u64,
     head_bytes: usize,
-    large_head: Option<OwnedSemaphorePermit>,
+    large_head: Option<Share<AddressBlock>>,
     blocked: Option<Blocked>,
     /// For how long the current answer has been blocked before.
     blocked_before: Duration,
@@ -102,6 +116,7 @@ pub(super) struct ClientStream {
 struct Blocked {
     since: Instant,
     timer: Pin<Box<Sleep>>,
+    _share: Share<AddressBlock>,
 }
 
 /// Closes a connection by a reset, so that the kernel forgets what was not sent.
@@ -114,6 +129,7 @@ pub(super) fn reset(stream: &TcpStream) {
 impl ClientStream {
     pub(super) fn new(
         stream: TcpStream,
+        address: AddressBlock,
         activity: Arc<Activity>,
         buffers: Buffers,
         write_timeout: Duration,
@@ -124,6 +140,7 @@ impl ClientStream {
         }
         Self {
             stream,
+            address,
             activity,
             buffers,
             write_timeout,
@@ -160,8 +177,8 @@ impl ClientStream {
         }
         self.head_bytes += read;
         if self.head_bytes > SMALL_HEAD_BYTES && self.large_head.is_none() {
-            let permit = self.buffers.large_heads.clone().try_acquire_owned();
-            self.large_head = Some(permit.map_err(|_| io::Error::other("too many large heads at once"))?);
+            let share = self.buffers.large_heads.take(&self.address, 1);
+            self.large_head = Some(share.ok_or_else(|| io::Error::other("too many large heads at once"))?);
         }
         Ok(())
     }
@@ -169,13 +186,13 @@ impl ClientStream {
     fn poll_blocked(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         self.follow_request();
         if self.blocked.is_none() {
-            if self.buffers.blocked.fetch_add(1, Ordering::Relaxed) >= BLOCKED {
-                self.buffers.blocked.fetch_sub(1, Ordering::Relaxed);
+            let Some(share) = self.buffers.blocked.take(&self.address, 1) else {
                 return Poll::Ready(self.give_up());
-            }
+            };
             self.activity.blocked.store(true, Ordering::Relaxed);
-            let now = Instant::now();
-            self.blocked = Some(Blocked { since: now, timer: Box::pin(tokio::time::sleep_until(now)) });
+            let since = Instant::now();
+            let timer = Box::pin(tokio::time::sleep_until(since));
+            self.blocked = Some(Blocked { since, timer, _share: share });
         }
         let allowed = self.allowed();
         let Some(blocked) = &mut self.blocked else { return Poll::Pending };
@@ -189,8 +206,7 @@ impl ClientStream {
 
     /// For how long the client may leave the answer unread from the moment on when it blocked.
     fn allowed(&self) -> Duration {
-        let is_short =
-            self.stopping.is_cancelled() || self.buffers.blocked.load(Ordering::Relaxed) > BLOCKED / 4;
+        let is_short = self.stopping.is_cancelled() || self.buffers.blocked.total() > BLOCKED / 4;
         let pause = if is_short { self.write_timeout.min(SHORT_TIMEOUT) } else { self.write_timeout };
         pause.min((self.write_timeout * TIMEOUTS_PER_ANSWER).saturating_sub(self.blocked_before))
     }
@@ -203,7 +219,6 @@ impl ClientStream {
     fn unblock(&mut self) {
         if let Some(blocked) = self.blocked.take() {
             self.blocked_before += blocked.since.elapsed();
-            self.buffers.blocked.fetch_sub(1, Ordering::Relaxed);
             self.activity.blocked.store(false, Ordering::Relaxed);
         }
     }

@@ -12,6 +12,7 @@
 mod admin;
 mod attachments;
 mod auth;
+mod fairness;
 mod faults;
 mod health;
 mod hostile;

@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Server, free_address, run};
+use crate::support::{Server, config, free_address, run};
+use cognito_auth::testing::TestPool;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
@@ -17,6 +18,20 @@ const NECESSARY: [(&str, &str); 3] = [
     ("COGNITO_APP_CLIENT_ID", "client"),
     ("DYNAMODB_TABLE_NAME", "items"),
 ];
+
+/// The file says how its numbers follow from the variables.
+#[test]
+fn systemd_unit_allows_what_the_default_settings_use() {
+    let unit = include_str!("../../../../deploy/systemd/backend.service");
+    let number = |name: &str| -> usize {
+        let value = unit.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap();
+        value.trim_end_matches('M').parse().unwrap()
+    };
+    let limits = config(&TestPool::new(), &[]).limits;
+    assert!(number("LimitNOFILE") > limits.connections + 1024 + 2 * limits.concurrent_requests + 256);
+    assert!(number("MemoryMax") >= 256 + limits.concurrent_requests * 128 / 1024 + 128);
+    assert!(number("TimeoutStopSec") as u64 >= 2 * limits.shutdown_timeout.as_secs() + 5);
+}
 
 #[test]
 fn every_mistake_in_the_configuration_is_listed_and_nothing_is_served() {
