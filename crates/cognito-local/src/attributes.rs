@@ -27,7 +27,7 @@ pub(crate) fn list(user: &User) -> Vec<(&str, &str)> {
 /// Changes attributes of `user`. An empty text deletes the attribute. A new address is unverified, unless an
 /// administrator says otherwise.
 ///
-/// Returns whether the user has a new address.
+/// Returns whether the address changed, so that codes that were mailed before must no longer be valid.
 pub(crate) fn apply(user: &mut User, changes: &[(String, String)], author: Author) -> Result<bool, Refusal> {
     let before = user.email.clone();
     for (name, value) in changes {
@@ -39,13 +39,13 @@ pub(crate) fn apply(user: &mut User, changes: &[(String, String)], author: Autho
         user.email_verified = author == Author::Administrator && changes.iter().any(verified);
     }
     user.email_verified &= user.email.is_some();
-    Ok(changed && user.email.is_some())
+    Ok(changed)
 }
 
-/// Deletes attributes of `user`.
-pub(crate) fn delete(user: &mut User, names: &[String], author: Author) -> Result<(), Refusal> {
+/// Deletes attributes of `user`; see [`apply`].
+pub(crate) fn delete(user: &mut User, names: &[String], author: Author) -> Result<bool, Refusal> {
     let changes: Vec<_> = names.iter().map(|name| (name.clone(), String::new())).collect();
-    apply(user, &changes, author).map(drop)
+    apply(user, &changes, author)
 }
 
 /// Checks that none of these attributes has a value yet, which a user must not change while setting a first password.

@@ -237,7 +237,7 @@ impl MailPurpose {
             Self::Reset => 3600,
             // As long as the longest session of a sign-in.
             Self::SignIn => 15 * 60,
-            // Not used up at once: the account has its own time limit.
+            // It carries a password, whose time limit the account has.
             Self::Invitation => 0,
         }
     }

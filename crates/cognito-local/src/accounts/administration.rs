@@ -123,14 +123,14 @@ impl Accounts {
         changes: Vec<(String, String)>,
     ) -> Result<(), Refusal> {
         self.change_named(name, move |tx, user, now| {
-            let new_address = attributes::apply(user, &changes, Author::Administrator)?;
+            let changed = attributes::apply(user, &changes, Author::Administrator)?;
             if user.email_verified {
                 require_free_address(tx, user)?;
             }
-            if new_address {
+            if changed {
                 mail::delete_codes(tx, &user.sub)?;
             }
-            if new_address && !user.email_verified {
+            if changed && !user.email_verified {
                 send_code(tx, Some(user), MailPurpose::Verify, now)?;
             }
             Ok(())
@@ -139,8 +139,13 @@ impl Accounts {
     }
 
     pub(crate) async fn remove_attributes(&self, name: &str, names: Vec<String>) -> Result<(), Refusal> {
-        self.change_named(name, move |_, user, _| attributes::delete(user, &names, Author::Administrator))
-            .await
+        self.change_named(name, move |tx, user, _| {
+            if attributes::delete(user, &names, Author::Administrator)? {
+                mail::delete_codes(tx, &user.sub)?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Mails a code without which the user cannot sign in any more.

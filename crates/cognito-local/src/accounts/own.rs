@@ -25,18 +25,24 @@ impl Accounts {
         changes: Vec<(String, String)>,
     ) -> Result<Option<User>, Refusal> {
         self.change(sub, move |tx, user, now| {
-            let new_address = attributes::apply(user, &changes, Author::User)?;
-            if new_address {
+            let changed = attributes::apply(user, &changes, Author::User)?;
+            if changed {
                 mail::delete_codes(tx, &user.sub)?;
                 send_code(tx, Some(user), MailPurpose::Verify, now)?;
             }
-            Ok(new_address.then(|| user.clone()))
+            Ok((changed && user.email.is_some()).then(|| user.clone()))
         })
         .await
     }
 
     pub(crate) async fn delete_attributes(&self, sub: &str, names: Vec<String>) -> Result<(), Refusal> {
-        self.change(sub, move |_, user, _| attributes::delete(user, &names, Author::User)).await
+        self.change(sub, move |tx, user, _| {
+            if attributes::delete(user, &names, Author::User)? {
+                mail::delete_codes(tx, &user.sub)?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Mails a code to the user's address.

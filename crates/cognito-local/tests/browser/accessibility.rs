@@ -89,6 +89,7 @@ async fn inspect_all(look: Look) {
 
 async fn inspect_pages_of_nobody(site: &Site, inspector: &mut Inspector) {
     inspector.visit("home", &format!("{}/", site.origin)).await;
+    inspector.visit("api", &format!("{}/api", site.origin)).await;
     inspector.visit("mailbox-empty", &format!("{}/mailbox", site.origin)).await;
     inspector.visit("not-found", &format!("{}/nothing", site.origin)).await;
     inspector.visit("error", &format!("{}/oauth2/authorize?client_id=nobody", site.origin)).await;

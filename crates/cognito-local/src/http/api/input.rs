@@ -114,7 +114,8 @@ fn lengths(name: &str) -> (usize, usize) {
         "Session" => (20, 4096),
         "Name" | "AttributeName" => (1, 32),
         "Value" | "Description" | "RoleArn" => (0, 2048),
-        _ => (0, 8192),
+        // Tokens have no limit but that of the body.
+        _ => (0, usize::MAX),
     }
 }
 

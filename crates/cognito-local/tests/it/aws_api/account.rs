@@ -70,9 +70,14 @@ async fn attributes_are_texts_and_a_new_address_is_unverified_until_its_code_com
     let _ = verify(&code).await.output();
     assert_eq!(attributes(&pool, &token).await["email_verified"], "true");
 
-    let delete = json!({ "AccessToken": token, "UserAttributeNames": ["family_name"] });
+    let again = json!({ "AccessToken": token, "AttributeName": "email" });
+    let _ = pool.call("GetUserAttributeVerificationCode", &again).await.output();
+    let code = pool.mailed_code().await;
+    let delete = json!({ "AccessToken": token, "UserAttributeNames": ["family_name", "email"] });
     let _ = pool.call("DeleteUserAttributes", &delete).await.output();
-    assert!(attributes(&pool, &token).await.get("family_name").is_none());
+    let rest = attributes(&pool, &token).await;
+    assert!(rest.get("family_name").is_none() && rest.get("email").is_none());
+    assert_eq!(verify(&code).await.json()["__type"], "CodeMismatchException", "of an address that is gone");
     let forbidden =
         json!({ "AccessToken": token, "UserAttributes": [{ "Name": "email_verified", "Value": "true" }] });
     pool.call("UpdateUserAttributes", &forbidden)
