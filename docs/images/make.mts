@@ -55,7 +55,7 @@ async function main(check: boolean): Promise<void> {
     await site.stop();
     await backend.stop();
   }
-  console.log(stale.length === 0 ? 'pictures: all are current' : `pictures: ${stale.join(', ')} ${check ? 'are out of date' : 'made'}`);
+  console.log(`pictures: ${stale.length === 0 ? 'all are current' : `${check ? 'out of date' : 'made'}: ${stale.join(', ')}`}`);
   if (check && stale.length > 0) throw new Error('run `npm run pictures` in examples/web, and commit docs/images');
 }
 
