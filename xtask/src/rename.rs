@@ -136,12 +136,14 @@ fn is_foreign(before: &str, word: &str, after: &str, storage: bool) -> bool {
     let of_a_row = storage && matches!(word, "item" | "items") && before.ends_with('.');
     let of_the_document = before.rsplit('\n').next().is_some_and(|line| line.contains("OneOfBuilder"));
     let of_the_command = before.ends_with("put-") || before.ends_with("get-");
+    let of_css = ["align-", "justify-", "place-"].iter().any(|property| before.ends_with(property));
     FOREIGN.iter().any(|foreign| word.contains(foreign))
         || associated_type
         || of_the_sdk
         || of_a_row
         || of_the_document
         || of_the_command
+        || of_css
 }
 
 /// Makes "an item" "a note", and leaves "an item" as "an entry".
@@ -218,6 +220,7 @@ mod tests {
             "impl Iterator<Item = &str>",
             "itemize the kitem",
             "aws dynamodb get-item",
+            "align-items: center",
         ] {
             assert_eq!(renamed(text, false), text);
         }
