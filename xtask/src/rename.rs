@@ -127,7 +127,9 @@ fn is_word(c: char) -> bool {
 }
 
 fn is_foreign(before: &str, word: &str, after: &str, storage: bool) -> bool {
+    // TypeScript's `export type Item` is the resource's.
     let associated_type = word == "Item"
+        && !before.ends_with("export type ")
         && before.ends_with(['<', ' '])
         && after.starts_with([':', ' '])
         && (before.ends_with('<') || before.ends_with("type "));
@@ -226,6 +228,10 @@ mod tests {
         }
         assert_eq!(renamed("sent.items.map(read_item)", true), "sent.items.map(read_note)");
         assert_eq!(renamed("page.items", false), "page.notes");
+        assert_eq!(
+            renamed("export type Item = Schemas['Item'];", false),
+            "export type Note = Schemas['Note'];"
+        );
     }
 
     #[test]
