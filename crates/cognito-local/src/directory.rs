@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::validation::{ConfigError, Key, registered_urls};
 use crate::config::{
@@ -32,6 +32,7 @@ pub(crate) struct Client {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) secret: Option<SecretString>,
+    previous_secret: Option<SecretString>,
     /// What the pool says of the client.
     pub(crate) config: ClientConfig,
     flows: Vec<OAuthFlow>,
@@ -122,6 +123,10 @@ impl Client {
             id: config.id.clone(),
             name: config.name.clone().unwrap_or_else(|| config.id.clone()),
             secret,
+            previous_secret: match &config.previous_secret {
+                ClientSecret::Fixed(secret) => Some(secret.clone().into()),
+                ClientSecret::None | ClientSecret::Generated => None,
+            },
             config: config.clone(),
             flows: config.flows.clone(),
             callback_urls: registered_urls(&config.callback_urls, &key.name("callback_urls"))?,
@@ -164,19 +169,22 @@ impl Client {
 
     /// Whether `presented` is the base64 of HMAC-SHA256(secret, username ‖ client ID), which proves the secret.
     pub(crate) fn has_secret_hash(&self, username: &str, presented: &str) -> bool {
-        let Some(secret) = &self.secret else { return false };
-        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
+        let Ok(presented) = STANDARD.decode(presented) else { return false };
         let message = format!("{username}{}", self.id);
-        STANDARD
-            .decode(presented)
-            .is_ok_and(|presented| hmac::verify(&key, message.as_bytes(), &presented).is_ok())
+        self.secrets().any(|secret| {
+            let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+            hmac::verify(&key, message.as_bytes(), &presented).is_ok()
+        })
     }
 
     /// Compares digests, so that the time does not reveal the secret or its length.
     pub(crate) fn has_secret(&self, presented: &str) -> bool {
-        self.secret.as_ref().is_some_and(|secret| {
-            let digest = |text: &str| digest::digest(&digest::SHA256, text.as_bytes());
-            secrets_match(digest(secret.expose_secret()).as_ref(), digest(presented).as_ref())
-        })
+        let digest = |text: &str| digest::digest(&digest::SHA256, text.as_bytes());
+        self.secrets().any(|secret| secrets_match(digest(secret).as_ref(), digest(presented).as_ref()))
+    }
+
+    /// The secrets that are accepted: one, or two while it is being replaced.
+    fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.secret.iter().chain(&self.previous_secret).map(ExposeSecret::expose_secret)
     }
 }

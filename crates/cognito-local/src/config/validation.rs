@@ -173,6 +173,17 @@ fn check_client(client: &ClientConfig, scopes: &BTreeSet<String>, key: &Key) -> 
     if matches!(&client.secret, ClientSecret::Fixed(secret) if secret.is_empty()) {
         return Err(key.name("secret").error("must not be empty"));
     }
+    let previous_is_usable = match (&client.previous_secret, &client.secret) {
+        (ClientSecret::None, _) => true,
+        (ClientSecret::Fixed(previous), secret) => {
+            !previous.is_empty() && !matches!(secret, ClientSecret::None)
+        }
+        (ClientSecret::Generated, _) => false,
+    };
+    if !previous_is_usable {
+        let problem = "must be `{ fixed = \"…\" }` beside a secret, and must not be empty";
+        return Err(key.name("previous_secret").error(problem));
+    }
     if matches!(client.secret, ClientSecret::None) && client.flows.contains(&OAuthFlow::ClientCredentials) {
         return Err(key.name("flows").error("`client_credentials` needs a client with a secret"));
     }
@@ -342,6 +353,10 @@ mod tests {
         assert_eq!(
             error_of(|c| c.clients[0].lifetimes.access_token_seconds = 299),
             "clients[0].lifetimes.access_token_seconds: must be 300 to 86400"
+        );
+        assert_eq!(
+            error_of(|c| c.clients[0].previous_secret = ClientSecret::Fixed("old".into())),
+            "clients[0].previous_secret: must be `{ fixed = \"…\" }` beside a secret, and must not be empty"
         );
         assert_eq!(
             error_of(|c| c.clients[1].secret = ClientSecret::None),

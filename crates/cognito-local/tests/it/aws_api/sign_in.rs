@@ -70,12 +70,14 @@ async fn confidential_client_proves_its_secret_with_a_hash() {
     let pool = TestPool::with(|config| {
         all_flows(config);
         config.clients[0].secret = ClientSecret::Fixed("the-secret".into());
+        config.clients[0].previous_secret = ClientSecret::Fixed("the-old-secret".into());
     })
     .await;
-    let hash = |username: &str| {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, b"the-secret");
+    let hash_with = |secret: &str, username: &str| {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
         STANDARD.encode(hmac::sign(&key, format!("{username}localweb").as_bytes()))
     };
+    let hash = |username: &str| hash_with("the-secret", username);
     let sign_in = async |hash: Option<String>| {
         let mut parameters = json!({ "USERNAME": ALICE.0, "PASSWORD": ALICE.1 });
         if let Some(hash) = hash {
@@ -86,9 +88,10 @@ async fn confidential_client_proves_its_secret_with_a_hash() {
     sign_in(None)
         .await
         .assert_not_authorized("Client localweb is configured with secret but SECRET_HASH was not received");
-    for wrong in [hash("bob"), "x".into()] {
+    for wrong in [hash("bob"), hash_with("another-secret", "alice"), hash_with("", "alice"), "x".into()] {
         sign_in(Some(wrong)).await.assert_not_authorized("Unable to verify secret hash for client localweb");
     }
+    let _ = sign_in(Some(hash_with("the-old-secret", "alice"))).await.tokens();
     let tokens = sign_in(Some(hash("alice"))).await.tokens();
 
     let refresh = |hash: String| {
