@@ -16,7 +16,7 @@ ALTER TABLE users ADD COLUMN totp_enabled INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE users ADD COLUMN totp_preferred INTEGER NOT NULL DEFAULT 0;
 
 UPDATE users SET
-    status = iif(confirmed, 'CONFIRMED', 'UNCONFIRMED'),
+    status = CASE WHEN confirmed THEN 'CONFIRMED' ELSE 'UNCONFIRMED' END,
     created_at = unixepoch(),
     modified_at = unixepoch(),
     totp_enabled = totp_secret IS NOT NULL,
