@@ -26,6 +26,8 @@ export interface Config {
   readonly web: boolean;
   /** Whether a web ACL limits the requests of one address; `fargate` only, because an HTTP API takes no web ACL. */
   readonly waf: boolean;
+  /** Whether requests are traced with X-Ray. */
+  readonly tracing: boolean;
   /** Whether user pool, table and bucket outlive their stacks. */
   readonly retainData: boolean;
   readonly alarmEmail: string | undefined;
@@ -54,6 +56,7 @@ export function readConfig(node: Node): Config {
     reservedConcurrency: context.count('reservedConcurrency'),
     web: (context.oneOf('web', ['true', 'false']) ?? 'false') === 'true',
     waf: (context.oneOf('waf', ['true', 'false']) ?? 'false') === 'true',
+    tracing: (context.oneOf('tracing', ['true', 'false']) ?? 'false') === 'true',
     retainData: (context.oneOf('retainData', ['true', 'false']) ?? 'true') === 'true',
     alarmEmail: context.matching('alarmEmail', /^[^@\s]+@[^@\s]+$/, 'an e-mail address'),
     githubRepository: context.matching('githubRepository', /^[\w.-]+(@\d+)?\/[\w.-]+(@\d+)?$/, '<owner>/<name>, with ids <owner>@<id>/<name>@<id>'),

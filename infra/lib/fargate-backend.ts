@@ -13,6 +13,7 @@ import { LoadBalancerTarget } from 'aws-cdk-lib/aws-route53-targets';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import type { Backend, BackendProps } from './backend.ts';
+import { addCollector, COLLECTOR_ENVIRONMENT } from './collector.ts';
 import type { Config } from './config.ts';
 import { backendEnvironment, logHashKey, mcpBrokerKey } from './environment.ts';
 import { imageAsset, imageRepository, REPOSITORY_ROOT } from './image.ts';
@@ -176,6 +177,8 @@ export class FargateBackend extends Construct implements Backend {
         operatingSystemFamily: ecs.OperatingSystemFamily.LINUX,
       },
     });
+    // A log that cannot be delivered must not hold up requests.
+    const logging = ecs.LogDrivers.awsLogs({ logGroup: this.logGroup, streamPrefix: 'backend', mode: ecs.AwsLogDriverMode.NON_BLOCKING });
     task.addContainer('backend', {
       image: this.#image(config),
       portMappings: [{ containerPort: PORT }],
@@ -188,6 +191,7 @@ export class FargateBackend extends Construct implements Backend {
         HEADER_TIMEOUT_SECONDS: String(LOAD_BALANCER_IDLE_TIMEOUT.toSeconds() + 15),
         // The load balancer adds the client's address to X-Forwarded-For.
         TRUSTED_PROXIES: '1',
+        ...(config.tracing ? COLLECTOR_ENVIRONMENT : {}),
       },
       secrets: {
         LOG_HASH_KEY: ecs.Secret.fromSecretsManager(logHashKey(this)),
@@ -200,11 +204,13 @@ export class FargateBackend extends Construct implements Backend {
         startPeriod: Duration.seconds(15),
         retries: 3,
       },
-      // A log that cannot be delivered must not hold up requests.
-      logging: ecs.LogDrivers.awsLogs({ logGroup: this.logGroup, streamPrefix: 'backend', mode: ecs.AwsLogDriverMode.NON_BLOCKING }),
+      logging,
       stopTimeout: Duration.seconds(30),
     });
     grantBackendPermissions(task.taskRole, data);
+    if (config.tracing) {
+      addCollector(task, logging);
+    }
     Validations.of(task).acknowledge(
       { id: 'AwsSolutions-ECS2', reason: 'The variables are names and URLs; the one secret, the key of the log\'s hashes, is not among them.' },
       { id: 'AwsSolutions-IAM5[Resource::*]', reason: 'ecr:GetAuthorizationToken knows no resource; pulling is limited to the image\'s repository.' },

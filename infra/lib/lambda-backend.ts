@@ -109,6 +109,9 @@ export class LambdaBackend extends Construct implements Backend {
     const role = new iam.Role(this, 'Role', { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com') });
     this.logGroup.grantWrite(role);
     grantBackendPermissions(role, data);
+    if (config.tracing) {
+      Validations.of(role).acknowledge({ id: 'AwsSolutions-IAM5[Resource::*]', reason: 'X-Ray knows no resources for what Lambda sends.' });
+    }
     return new lambda.DockerImageFunction(this, 'Function', {
       code: this.#image(config),
       architecture: config.architecture === 'arm64' ? lambda.Architecture.ARM_64 : lambda.Architecture.X86_64,
@@ -117,6 +120,8 @@ export class LambdaBackend extends Construct implements Backend {
       timeout: Duration.seconds(15),
       ...(config.reservedConcurrency === undefined ? {} : { reservedConcurrentExecutions: config.reservedConcurrency }),
       logGroup: this.logGroup,
+      // Spans of the program would need a thread that goes on between invocations; these come from Lambda itself.
+      tracing: config.tracing ? lambda.Tracing.ACTIVE : lambda.Tracing.DISABLED,
       environment: {
         ...backendEnvironment(config, identity, data, this.publicUrl),
         // A function takes no secret by reference: its configuration, which is encrypted, holds the value.

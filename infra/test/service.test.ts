@@ -184,3 +184,22 @@ test('a sweep runs every day, with the permissions of the backend', () => {
   const granted = policies.filter((statements: { Sid?: string }[]) => statements.some(({ Sid }) => Sid === 'Objects'));
   assert.equal(granted.length, 2);
 });
+
+test('fargate: tracing=true runs a collector beside the backend, and only then', () => {
+  const traced = templateWith({ ...DEPLOYMENTS.fargate, tracing: 'true' }, 'Service');
+  const containers = (template: typeof traced) => {
+    const [task] = Object.values(template.findResources('AWS::ECS::TaskDefinition'));
+    return task?.['Properties'].ContainerDefinitions as { Name: string; Essential: boolean; Environment: { Name: string; Value: string }[] }[];
+  };
+  const [backend, collector] = containers(traced);
+  assert.deepEqual([collector?.Name, collector?.Essential], ['collector', false]);
+  assert.match(JSON.stringify(collector?.Environment), /endpoint: 127\.0\.0\.1:4318/);
+  assert.ok(backend?.Environment.some(({ Name, Value }) => Name === 'OTEL_EXPORTER_OTLP_ENDPOINT' && Value === 'http://127.0.0.1:4318'));
+  assert.match(JSON.stringify(traced.findResources('AWS::IAM::Policy')), /xray:PutTraceSegments/);
+  assert.equal(containers(fargate).length, 1);
+  assert.doesNotMatch(JSON.stringify(fargate.toJSON()), /OTEL_|xray/);
+});
+
+test('lambda: tracing=true turns on the tracing of Lambda', () => {
+  templateWith({ tracing: 'true' }, 'Service').hasResourceProperties('AWS::Lambda::Function', { TracingConfig: { Mode: 'Active' } });
+});

@@ -15,6 +15,7 @@ use crate::{
     rate_limit::RateLimiter,
     readiness::Readiness,
     services::{dynamodb::Store, s3::Bucket},
+    telemetry,
 };
 
 /// The shared state of the application. A clone is a handle to the same state.
@@ -172,6 +173,7 @@ impl App {
     /// and keeps the list of revoked tokens current. A failure is logged and repeated later.
     pub fn start(&self) {
         let verifier = self.verifier().clone();
+        telemetry::observe_verifier(&verifier);
         tokio::spawn(async move { verifier.ready().await });
         tokio::spawn(self.revocations().clone().keep_current());
     }

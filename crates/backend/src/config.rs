@@ -4,6 +4,7 @@
 
 mod limits;
 mod mcp;
+mod telemetry;
 mod variables;
 
 use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
@@ -19,6 +20,7 @@ use self::variables::{Variables, list};
 
 /// Where the MCP endpoint is.
 pub(crate) const MCP_PATH: &str = "/mcp";
+use crate::telemetry::Signals;
 
 /// All settings.
 #[derive(Debug, Clone)]
@@ -51,6 +53,8 @@ pub struct Config {
     pub log_key: Option<LogKey>,
     /// `MCP` (default `false`): whether `/mcp` serves AI clients, and how they sign in.
     pub mcp: Option<Mcp>,
+    /// `OTEL_…`: what is exported by OTLP.
+    pub telemetry: Signals,
     /// Limits per caller, request, connection and address.
     pub limits: Limits,
     /// Limits of attachments.
@@ -161,6 +165,7 @@ impl Config {
                 log_filter: log_filter.unwrap_or_else(|| "info".to_owned()),
                 log_format: log_format.unwrap_or(LogFormat::Text),
                 log_key: read.log_key,
+                telemetry: read.telemetry,
                 mcp,
                 limits: read.limits,
                 attachments: read.attachments,
@@ -195,6 +200,7 @@ impl Config {
             log_key: from.parsed("LOG_HASH_KEY", "a secret of at least 16 characters", |value| {
                 (value.len() >= 16).then(|| LogKey(value.to_owned()))
             }),
+            telemetry: telemetry::signals(from),
             limits: limits::limits(from),
             attachments: limits::attachments(from),
         }
@@ -230,6 +236,7 @@ struct OptionalParts {
     docs_enabled: bool,
     admin_max_age: Option<Duration>,
     log_key: Option<LogKey>,
+    telemetry: Signals,
     limits: Limits,
     attachments: Attachments,
 }

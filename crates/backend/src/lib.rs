@@ -26,6 +26,7 @@ mod routes;
 pub mod server;
 pub mod services;
 mod shares;
+pub mod telemetry;
 
 pub use app::App;
 pub use cognito_auth::BuildError;

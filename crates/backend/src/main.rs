@@ -16,7 +16,7 @@ use backend::{
     logging,
     problem::chain,
     server::{bind, serve, stop_signal},
-    services,
+    services, telemetry,
 };
 use clap::{Parser, Subcommand};
 use http::{Request, StatusCode, header};
@@ -101,6 +101,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     logging::start(&config.log_filter, config.log_format);
     let address = config.bind_address;
     let listener = bind(address).await.map_err(|error| format!("BIND_ADDRESS {address}: {error}"))?;
+    let export = telemetry::start(config.telemetry, config.public_url.scheme())?;
     let limits = config.limits.clone();
     let metrics_listener = match config.metrics_address {
         Some(address) => {
@@ -124,6 +125,7 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     };
     serve(backend::router(&app), vec![listener], &limits, stop).await?;
     app.finish().await;
+    export.stop().await;
     info!("stopped");
     Ok(())
 }

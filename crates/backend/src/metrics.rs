@@ -18,7 +18,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::rejection::Reason;
+use crate::{
+    rejection::Reason,
+    telemetry::{self, LATENCY_BUCKETS, verifications},
+};
 
 /// The media type of the OpenMetrics text format, which Prometheus reads.
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -92,6 +95,9 @@ impl Metrics {
     /// Counts a request. Routes are counted as declared, and unknown methods together, so that clients cannot create
     /// series.
     pub fn request(&self, method: &Method, route: &str, status: u16, elapsed: Duration) {
+        if let Some(instruments) = telemetry::instruments() {
+            instruments.request(method, route, status, elapsed);
+        }
         let labels = RouteLabels::new(method, route);
         self.0.durations.get_or_create(&labels).observe(elapsed.as_secs_f64());
         let RouteLabels { method, route } = labels;
@@ -100,16 +106,25 @@ impl Metrics {
 
     /// Counts a rejected request.
     pub(crate) fn rejection(&self, reason: Reason) {
+        if let Some(instruments) = telemetry::instruments() {
+            instruments.rejection(reason.name());
+        }
         self.0.rejections.get_or_create(&ReasonLabels { reason: reason.name() }).inc();
     }
 
     /// Counts a request that failed by the server's fault.
     pub(crate) fn fault(&self, method: &Method, route: &str) {
+        if let Some(instruments) = telemetry::instruments() {
+            instruments.fault(method, route);
+        }
         self.0.faults.get_or_create(&RouteLabels::new(method, route)).inc();
     }
 
     /// Counts a call of DynamoDB.
     pub fn dynamodb_call(&self, operation: &str, outcome: &str) {
+        if let Some(instruments) = telemetry::instruments() {
+            instruments.dynamodb_call(operation, outcome);
+        }
         let labels = CallLabels { operation: operation.to_owned(), outcome: outcome.to_owned() };
         self.0.dynamodb_calls.get_or_create(&labels).inc();
     }
@@ -157,17 +172,11 @@ impl RouteLabels {
 }
 
 fn register_verifier(registry: &mut Registry, stats: &Stats) {
-    let verifications = Family::<OutcomeLabels, Counter>::default();
-    let outcomes = [
-        ("accepted", stats.accepted),
-        ("expired", stats.expired),
-        ("refused", stats.rejected),
-        ("keys_unavailable", stats.keys_unavailable),
-    ];
-    for (outcome, count) in outcomes {
-        verifications.get_or_create(&OutcomeLabels { outcome }).inc_by(count);
+    let tokens = Family::<OutcomeLabels, Counter>::default();
+    for (outcome, count) in verifications(stats) {
+        tokens.get_or_create(&OutcomeLabels { outcome }).inc_by(count);
     }
-    registry.register("token_verifications", "Access tokens by what became of them", verifications);
+    registry.register("token_verifications", "Access tokens by what became of them", tokens);
     let hits = ConstCounter::new(stats.cache_hits);
     registry.register("token_cache_hits", "Accepted tokens that were verified before", hits);
     let fetches = Family::<FetchLabels, Counter>::default();
@@ -186,6 +195,5 @@ fn register_verifier(registry: &mut Registry, stats: &Stats) {
 }
 
 fn latency_histogram() -> Histogram {
-    // From the fastest response with a cached token to the request timeout and beyond.
-    Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0])
+    Histogram::new(LATENCY_BUCKETS)
 }

@@ -20,6 +20,7 @@ use axum::{
 };
 use cognito_auth::AccessToken;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
+use opentelemetry::trace::FutureExt;
 use tracing::{Instrument, Span, error_span, info};
 use uuid::Uuid;
 
@@ -29,6 +30,7 @@ use crate::{
     problem::{PRIVATE, Problem},
     rate_limit::RateLimit,
     rejection::Sampler,
+    telemetry::RequestSpan,
 };
 
 /// The header with the request ID, in requests and responses.
@@ -124,17 +126,25 @@ impl<S: Sync> FromRequestParts<S> for RequestContext {
 pub(crate) async fn observe(State(observer): State<Observer>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let request_id = request_id(request.headers());
-    let trace_id = trace_id(request.headers()).map(str::to_owned);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let trace = RequestSpan::start(&method, route.as_ref().map(MatchedPath::as_str), request.headers());
+    let trace_id = match &trace {
+        Some(trace) => Some(trace.trace_id()),
+        None => trace_id(request.headers()).map(str::to_owned),
+    };
     let context = RequestContext::default();
     request.extensions_mut().insert(context.clone());
 
     // The highest level, so that errors carry the request ID whatever `RUST_LOG` says.
     let span = error_span!("request", %request_id, trace_id);
     let mut record =
-        Record { observer, context, method, route, started, span, status: None, is_fault: false };
-    let response = next.run(request).instrument(record.span.clone()).await;
+        Record { observer, context, method, route, started, span, trace, status: None, is_fault: false };
+    let response = next.run(request).instrument(record.span.clone());
+    let response = match &record.trace {
+        Some(trace) => response.with_context(trace.context()).await,
+        None => response.await,
+    };
     let mut response = record.span.clone().in_scope(|| record.finish(response, &request_id));
     if record.context.has_caller() {
         response.headers_mut().insert(header::CACHE_CONTROL, PRIVATE);
@@ -154,6 +164,8 @@ struct Record {
     route: Option<MatchedPath>,
     started: Instant,
     span: Span,
+    /// The span that is exported, if traces are.
+    trace: Option<RequestSpan>,
     /// `None` if the client disconnected before there was a response.
     status: Option<StatusCode>,
     /// Whether the request failed by the server's fault.
@@ -169,6 +181,9 @@ impl Drop for Record {
         let route = self.route.as_ref().map_or("", MatchedPath::as_str);
         let status = self.status.map_or(CLIENT_DISCONNECTED, |status| status.as_u16());
         self.observer.metrics.request(&self.method, route, status, elapsed);
+        if let Some(trace) = &self.trace {
+            trace.end(status, self.is_fault);
+        }
         if self.is_fault {
             self.observer.metrics.fault(&self.method, route);
         }

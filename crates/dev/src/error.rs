@@ -26,6 +26,8 @@ pub(crate) enum StackError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Verifier(#[from] backend::BuildError),
+    #[error(transparent)]
+    Export(#[from] backend::telemetry::ExportError),
     #[error("I/O error")]
     Io(#[from] io::Error),
 }

@@ -71,7 +71,7 @@ async fn run(arguments: &Arguments) -> Result<(), StackError> {
     let stack = Stack::start(arguments, &variable).await?;
     banner::print(&stack, arguments);
     let router = landing::surround(backend::router(&stack.app), &stack, arguments);
-    let Stack { app, api_listeners, metrics_listener, user_pool, dynamodb, s3, .. } = stack;
+    let Stack { app, api_listeners, metrics_listener, user_pool, dynamodb, s3, export, .. } = stack;
     app.start();
     let mut limits = app.config().limits.clone();
     if variable("SHUTDOWN_TIMEOUT_SECONDS").is_none() {
@@ -88,6 +88,7 @@ async fn run(arguments: &Arguments) -> Result<(), StackError> {
     };
     serve(router, api_listeners, &limits, stop).await?;
     app.finish().await;
+    export.stop().await;
     drop(app);
     tokio::join!(
         async {

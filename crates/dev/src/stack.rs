@@ -2,7 +2,10 @@ use std::io;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedCredentialsProvider};
-use backend::{App, Config, services};
+use backend::{
+    App, Config, services,
+    telemetry::{self, Export},
+};
 use local_cloud::{Credentials, LocalDynamoDb, LocalS3, LocalUserPool, REGION, bind_loopback};
 use tokio::net::TcpListener;
 
@@ -39,6 +42,7 @@ pub(crate) struct Stack {
     pub(crate) api_url: String,
     /// Whether the first client can sign in on `/docs`.
     pub(crate) docs_can_sign_in: bool,
+    pub(crate) export: Export,
 }
 
 /// All ports, taken before anything is created or deleted, so that a busy one changes nothing.
@@ -100,6 +104,7 @@ impl Stack {
                 _ => setup.variable(name, user_pool.as_ref()?),
             })
         })?;
+        let export = telemetry::start(config.telemetry, config.public_url.scheme())?;
         let api_url = config.resource().to_owned();
         let aws = aws(lookup, &credentials, dynamodb.is_some() && s3.is_some()).await;
         let app = app(config, &aws, &credentials, dynamodb.as_ref(), s3.as_ref())?;
@@ -115,6 +120,7 @@ impl Stack {
             credentials,
             api_url,
             docs_can_sign_in,
+            export,
         })
     }
 }

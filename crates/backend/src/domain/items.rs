@@ -1,3 +1,4 @@
+use opentelemetry::trace::FutureExt;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
@@ -114,7 +115,8 @@ impl Items {
     pub async fn remove(&self, owner: &Owner, id: ItemId, if_match: IfMatch) -> Result<(), Error> {
         let (items, owner) = (self.clone(), owner.clone());
         let removal = async move { items.remove_all(&owner, id, &if_match).await };
-        self.tasks.spawn(removal.in_current_span()).await.unwrap_or(Err(Error::Panicked))
+        let removal = removal.in_current_span().with_current_context();
+        self.tasks.spawn(removal).await.unwrap_or(Err(Error::Panicked))
     }
 
     /// The item goes first, so that no attachment can be added meanwhile.

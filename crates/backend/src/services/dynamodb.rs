@@ -54,7 +54,11 @@ pub use self::{
     items::{Deleted, Page, Written},
     usage::{Freed, Quota, Usage},
 };
-use crate::{metrics::Metrics, models::owner::Owner};
+use crate::{
+    metrics::Metrics,
+    models::owner::Owner,
+    telemetry::{self, CallSpans},
+};
 
 /// The IAM actions of this module's calls. A transaction needs the actions of its parts:
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html>
@@ -72,7 +76,9 @@ const MAX_ATTEMPTS: u32 = 4;
 /// A connection may take 1 s, an attempt 1.5 s and a whole operation with its retries 5 s, so that a caller has a
 /// response within 5.5 s whatever DynamoDB does. The SDK itself limits only the connection.
 pub fn client_config(shared: &SdkConfig) -> Builder {
-    Builder::from(shared)
+    let builder = Builder::from(shared);
+    let builder = if telemetry::is_tracing() { builder.interceptor(CallSpans) } else { builder };
+    builder
         .behavior_version(BehaviorVersion::v2026_01_12())
         .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
         .timeout_config(

@@ -13,11 +13,14 @@ use aws_sdk_s3::{
 };
 use time::OffsetDateTime;
 
-use crate::models::{
-    Timestamp,
-    attachment::{Attachment, AttachmentId, PresignedRequest, object_key, object_prefix, owner_prefix},
-    item::ItemId,
-    owner::Owner,
+use crate::{
+    models::{
+        Timestamp,
+        attachment::{Attachment, AttachmentId, PresignedRequest, object_key, object_prefix, owner_prefix},
+        item::ItemId,
+        owner::Owner,
+    },
+    telemetry::{self, CallSpans},
 };
 
 /// The IAM actions on objects of this module's calls, presigned requests included: a presigned URL can do what its signer
@@ -33,7 +36,9 @@ pub const BUCKET_ACTIONS: [&str; 1] = ["s3:ListBucket"];
 ///
 /// `path_style` is for S3 on a custom endpoint without a host name for each bucket.
 pub fn client_config(shared: &SdkConfig, path_style: bool) -> Builder {
-    Builder::from(shared)
+    let builder = Builder::from(shared);
+    let builder = if telemetry::is_tracing() { builder.interceptor(CallSpans) } else { builder };
+    builder
         .behavior_version(BehaviorVersion::v2026_01_12())
         .force_path_style(path_style)
         .retry_config(RetryConfig::standard())

@@ -25,4 +25,5 @@ mod revocation;
 mod server;
 mod support;
 mod sweep;
+mod telemetry;
 mod users;
