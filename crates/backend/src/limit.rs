@@ -39,6 +39,9 @@ use crate::{
 /// Bodies up to this size are always accepted: 10 000 connections × 4 KiB = 40 MiB.
 const SMALL_BODY_BYTES: u64 = 4 * 1024; // 4 KiB
 
+/// How long a rejected request's body is waited for.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// What all larger bodies in memory may take together, or two bodies of the largest size, if that is more.
 const LARGE_BODIES_KIB: usize = 32 * 1024; // 32 MiB
 
@@ -113,6 +116,8 @@ async fn run(
     if is_read && !body.is_end_stream() {
         let client = (share.as_ref().map(Share::key), parts.extensions.get().copied());
         (body, body_memory) = collect(limits, body, client, deadline).await?;
+    } else {
+        body = drained(body).await;
     }
     let request = Request::from_parts(parts, body);
     let slot = limits.slots.try_acquire();
@@ -150,6 +155,17 @@ async fn admit(
         let detail = format!("You may have {} requests running at once.", limits.running_per_caller);
         too_many_at_once(detail).rejection(Reason::ConcurrentRequests)
     })
+}
+
+/// Reads a small body that nobody wants. A client that is still sending when the connection is closed never sees the
+/// response: the first request of an AI client, for example, learns from its 401 where to sign in.
+async fn drained(mut body: Body) -> Body {
+    if body.size_hint().exact().is_none_or(|length| length > SMALL_BODY_BYTES) {
+        return body;
+    }
+    let all = async { while let Some(Ok(_)) = body.frame().await {} };
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, all).await;
+    Body::empty()
 }
 
 /// Collects the body before anything scarce is taken for the request.

@@ -30,6 +30,21 @@ async fn bodies_that_never_come_do_not_affect_other_callers() {
 }
 
 #[tokio::test]
+async fn client_without_a_token_that_sends_its_body_late_reads_the_401() {
+    let server = Server::start(&[]).await;
+    for _ in 0..20 {
+        let mut stream = connect(&server.address()).await;
+        let head = "POST /items HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        tokio::task::yield_now().await;
+        stream.write_all(b"{}").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn flood_of_one_caller_does_not_affect_others() {
     let server = Server::start(&[("MAX_CONNECTIONS_PER_ADDRESS", "0"), ("RATE_LIMIT_PER_MINUTE", "0")]).await;
     let bob = server.token("bob");
