@@ -42,10 +42,16 @@ fn version_conflict() -> Problem {
     Problem::new(StatusCode::PRECONDITION_FAILED, detail).kind(Kind::VersionConflict)
 }
 
+/// Without a quota, a number is the largest there is.
 fn quota_exceeded(files: u64, bytes: u64) -> Problem {
+    let quota = match (files, bytes) {
+        (files, u64::MAX) => format!("{files} attachments"),
+        (u64::MAX, bytes) => format!("{bytes} bytes of attachments"),
+        (files, bytes) => format!("{files} attachments with {bytes} bytes in all"),
+    };
     let detail = format!(
-        "Your quota is {files} attachments with {bytes} bytes in all. Remove some first; those that were created less than \
-         an hour ago may count a little longer."
+        "Your quota is {quota}. Remove some first; those that were created less than an hour ago may count a little \
+         longer."
     );
     Problem::new(StatusCode::CONFLICT, detail).kind(Kind::QuotaExceeded)
 }
