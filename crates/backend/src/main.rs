@@ -63,7 +63,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // A missing file is no mistake; variables that are set already win over the file.
+    // A missing file is not an error; variables that are set already win over the file.
     match dotenvy::from_path(".env") {
         // Its text is the line, which may hold a secret.
         Err(dotenvy::Error::LineParse(..)) => {

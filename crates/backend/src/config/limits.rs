@@ -31,7 +31,7 @@ pub struct Limits {
     pub trusted_proxies: usize,
     /// `RATE_LIMIT_PER_MINUTE` (default 1200): requests a caller may make in a minute, beyond it 429; 0 turns it off.
     pub requests_per_minute: u32,
-    /// `REVOCATIONS_REQUIRED` (default `false`): whether requests are a 503 while the list of revoked tokens is stale.
+    /// `REVOCATIONS_REQUIRED` (default `false`): whether requests get a 503 while the list of revoked tokens is stale.
     pub revocations_required: bool,
     /// `SHUTDOWN_TIMEOUT_SECONDS` (default 10): how long running requests may take to finish after SIGTERM.
     pub shutdown_timeout: Duration,

@@ -80,7 +80,7 @@ pub(crate) async fn replace_profile(
 
 /// Remove my profile.
 ///
-/// It is no mistake if there is none, unless `If-Match` names a version.
+/// Succeeds without a profile, too, unless `If-Match` names a version.
 #[utoipa::path(delete, path = "/users/me/profile", tag = "users", params(IfMatch), responses(
     (status = NO_CONTENT, description = "There is no profile any more"),
     (status = PRECONDITION_FAILED, body = ProblemBody, description = "The profile has another version by now"),
