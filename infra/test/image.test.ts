@@ -20,7 +20,7 @@ test('every member of the workspace is in the build context, or cargo would not 
   assert.ok(ignore.completelyIgnores(join(REPOSITORY_ROOT, 'target', 'debug', 'backend')));
 });
 
-test('each image that is deployed is a target of the Dockerfile, runs as a numeric user, and is no shell', () => {
+test('each image that is deployed is a target of the Dockerfile, runs as a numeric user, and starts no shell', () => {
   for (const name of IMAGE_NAMES) {
     assert.match(dockerfile, new RegExp(`^FROM runtime AS ${name}$`, 'm'));
     assert.match(dockerfile, new RegExp(`^ENTRYPOINT \\["/usr/local/bin/${name}"\\]$`, 'm'));

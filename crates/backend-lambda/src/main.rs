@@ -64,7 +64,7 @@ async fn sweep(app: &App, event: LambdaEvent<IgnoredAny>) -> Result<SweepReport,
     Ok(app.sweep().run(&SweepOptions { stop_at, ..SweepOptions::default() }).await?)
 }
 
-/// A failure is no reason not to start: requests without a token need no keys, and the others fetch them again.
+/// A failure does not prevent the start: requests without a token need no keys, and the others fetch them again.
 async fn fetch_keys(app: &App) {
     match tokio::time::timeout(KEYS_TIMEOUT, app.verifier().ready()).await {
         Ok(Ok(())) => {}

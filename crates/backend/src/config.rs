@@ -242,9 +242,9 @@ struct OptionalParts {
 }
 
 fn cognito(from: &mut Variables<'_>) -> Option<Cognito> {
-    let pool_id = from.required("COGNITO_USER_POOL_ID", "the user pool's id such as eu-west-1_AbCdEfGhI");
+    let pool_id = from.required("COGNITO_USER_POOL_ID", "the user pool's ID such as eu-west-1_AbCdEfGhI");
     let app_client_ids =
-        from.required("COGNITO_APP_CLIENT_ID", "one or several app client ids, comma-separated");
+        from.required("COGNITO_APP_CLIENT_ID", "one or several app client IDs, comma-separated");
     let domain = from.url("COGNITO_DOMAIN");
     let require_scopes = from.flag("COGNITO_REQUIRE_SCOPES", true);
     let issuer = from.optional("COGNITO_ISSUER");

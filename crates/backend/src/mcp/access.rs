@@ -10,7 +10,7 @@ use http::{StatusCode, header};
 use super::call::Call;
 use crate::{App, problem::Problem};
 
-/// Lets callers with a valid token through and answers for everybody else.
+/// Passes on requests with a valid token and rejects all others.
 pub(super) async fn authenticate(State(app): State<App>, request: Request, next: Next) -> Response {
     respond(app, request, next).await.unwrap_or_else(IntoResponse::into_response)
 }

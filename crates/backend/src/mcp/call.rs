@@ -9,7 +9,7 @@ use tracing::Span;
 
 use crate::{App, auth, models::owner::Owner, observe::RequestContext, problem::Problem};
 
-/// The caller of one request, and whether they were let in. A clone is a handle to the same request.
+/// The caller of one request, and whether they were admitted. A clone is a handle to the same request.
 #[derive(Clone)]
 pub(super) struct Call(Arc<Inner>);
 
@@ -64,7 +64,7 @@ impl Call {
         admission.as_ref().map_err(rejected).copied()
     }
 
-    /// Charges what reached no operation, and returns why the caller was not let in.
+    /// Charges what reached no operation, and returns why the caller was rejected, if so.
     pub(super) fn finish(&self) -> Result<(), Problem> {
         self.0.admission.get_or_init(|| self.charge(1)).clone()
     }

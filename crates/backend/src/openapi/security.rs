@@ -48,7 +48,7 @@ secured_handlers!(A);
 secured_handlers!(A, B);
 secured_handlers!(A, B, C);
 
-/// Adds what every secured route has in common to a route: who may call it, and the answers to those who may not.
+/// Adds what every secured route has in common to a route: who may call it, and the responses to all others.
 pub(crate) fn secure<H, T>(
     _: H,
     (schemas, mut paths, router): UtoipaMethodRouter<App>,
