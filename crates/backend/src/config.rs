@@ -1,6 +1,7 @@
 //! The configuration, read once at startup from the environment.
 //!
-//! Only `main` reads the environment; the rest of the program takes a [`Config`]. The variables are described in `.env.example`.
+//! Only `main` and `telemetry` read the environment; the rest of the program takes a [`Config`]. The variables are described
+//! in `.env.example`.
 
 mod limits;
 mod mcp;
