@@ -24,7 +24,7 @@ scope! {
     pub ItemsWrite = "items/write";
 }
 group! {
-    /// May read and remove other users' items.
+    /// May read and remove other users' items, and sign users out.
     pub Admins = "admins";
 }
 
