@@ -10,7 +10,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 
 use crate::{
     client_address::client_address,
@@ -49,6 +49,13 @@ impl AddressLimit {
             trusted_proxies: limits.trusted_proxies,
         }
     }
+
+    /// Hashes the token alone: its scheme can be spelled and spaced in many ways.
+    fn hash_of_token(&self, authorization: Option<&HeaderValue>) -> u64 {
+        let value = authorization.map(HeaderValue::as_bytes).unwrap_or_default();
+        let mut parts = value.rsplit(|byte| byte.is_ascii_whitespace());
+        self.hash.hash_one(parts.find(|part| !part.is_empty()))
+    }
 }
 
 /// Finds the address of the client, and counts rejected requests without a valid token against it. Beyond the limit the
@@ -74,9 +81,8 @@ pub(crate) async fn limit_address(
     if !is_rejection || context.has_caller() {
         return response;
     }
-    if context.is_token_outdated()
-        && matches!(limit.outdated.check(&limit.hash.hash_one(authorization), 1), Permit::Granted(_))
-    {
+    let token = limit.hash_of_token(authorization.as_ref());
+    if context.is_token_outdated() && matches!(limit.outdated.check(&token, 1), Permit::Granted(_)) {
         return response;
     }
     match limit.rejections.check(&address, 1) {

@@ -114,6 +114,22 @@ async fn flood_of_an_expired_token_is_limited() {
 }
 
 #[tokio::test]
+async fn spellings_of_an_expired_token_share_its_allowance() {
+    let server = few_rejections(&[]).await;
+    let expired = server.pool.user("alice").expired().access_token();
+    let (client, url) = (server.client(), format!("{}/users/me", server.url));
+    for spaces in 1..=500 {
+        let authorization = format!("Bearer{}{expired}", " ".repeat(spaces));
+        let response = client.get(&url).header("authorization", authorization).send().await.unwrap();
+        if response.status() == 429 {
+            return;
+        }
+        assert_eq!(response.status(), 401);
+    }
+    panic!("it is not limited");
+}
+
+#[tokio::test]
 async fn unknown_routes_are_charged_to_a_valid_caller() {
     let server = few_rejections(&[("RATE_LIMIT_PER_MINUTE", "3")]).await;
     let alice = server.token("alice");
