@@ -82,26 +82,32 @@ impl Cognito {
             StatusCode::OK => {
                 serde_json::from_slice(&body).map(Ok).map_err(|_| "the answer has no access token".to_owned())
             }
+            // These are about the rate or the network, not about the code or the refresh token.
+            status @ (StatusCode::FORBIDDEN | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS) => {
+                Err(status.to_string())
+            }
             status if status.is_client_error() => {
                 let refusal =
                     serde_json::from_slice(&body).map_err(|_| format!("{status} without an error code"));
-                Ok(Err(refused(&refusal?)))
+                let refusal = refused(&refusal?);
+                refusal.map(Err).ok_or_else(|| format!("{status} with an unknown error code"))
             }
             status => Err(status.to_string()),
         }
     }
 }
 
-/// The error codes of RFC 6749, section 5.2. The words are this server's.
-fn refused(refusal: &Refusal) -> OAuthError {
-    match &*refusal.error {
+/// The error codes of RFC 6749, section 5.2, except those that this server cannot cause. The words are this server's.
+fn refused(refusal: &Refusal) -> Option<OAuthError> {
+    Some(match &*refusal.error {
         "invalid_client" => OAuthError::new("invalid_client", "The user pool does not know the app client."),
         "unauthorized_client" => OAuthError::new("unauthorized_client", "The app client must not do this."),
         "invalid_request" => OAuthError::new("invalid_request", "The user pool cannot read the request."),
         "invalid_scope" => OAuthError::new("invalid_scope", "The app client must not have this scope."),
-        _ => OAuthError::new(
+        "invalid_grant" => OAuthError::new(
             "invalid_grant",
             "The code or refresh token has expired or was used. Sign in again.",
         ),
-    }
+        _ => return None,
+    })
 }
