@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{StatusCode, header};
 use reqwest::{Client, redirect::Policy};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use tracing::warn;
 use url::Url;
 
@@ -16,6 +17,9 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest answer of Cognito: three tokens of at most 16 KiB.
 const MAX_ANSWER_BYTES: usize = 64 * 1024; // 64 KiB
+
+/// How many exchanges may wait for Cognito at once, so that they cannot take the places of all other requests.
+const MAX_EXCHANGES: usize = 64;
 
 /// What the client gets.
 #[derive(Serialize, Deserialize)]
@@ -41,6 +45,7 @@ impl Tokens {
 pub(super) struct Cognito {
     endpoint: String,
     client: Client,
+    exchanges: Semaphore,
 }
 
 #[derive(Deserialize)]
@@ -55,10 +60,14 @@ impl Cognito {
         // A proxy for the outside world cannot reach this machine's loopback interface.
         let is_local = Url::parse(&endpoint).is_ok_and(|url| url.scheme() == "http");
         let builder = if is_local { builder.no_proxy() } else { builder };
-        Self { endpoint, client: builder.build().unwrap_or_default() }
+        let client = builder.build().unwrap_or_default();
+        Self { endpoint, client, exchanges: Semaphore::new(MAX_EXCHANGES) }
     }
 
     pub(super) async fn tokens(&self, form: &[(&str, &str)]) -> Result<Tokens, OAuthError> {
+        let Ok(_permit) = self.exchanges.try_acquire() else {
+            return Err(OAuthError::unavailable());
+        };
         self.answer(form).await.unwrap_or_else(|cause| {
             warn!(cause, "the token endpoint of the user pool gave no usable answer");
             Err(OAuthError::unavailable())
