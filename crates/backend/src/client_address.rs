@@ -24,7 +24,8 @@ pub(crate) fn client_address(headers: &HeaderMap, peer: IpAddr, trusted_proxies:
     }
 }
 
-/// Parses the entry that the outermost trusted proxy added: `None` without the header, `Some(None)` if it is not an address.
+/// Parses the entry that the outermost trusted proxy added: `None` without the header, `Some(None)` if it is missing or not
+/// an address.
 fn nth_from_right(
     headers: &HeaderMap,
     name: HeaderName,
@@ -35,8 +36,12 @@ fn nth_from_right(
     for value in headers.get_all(name) {
         entries.extend(value.to_str().unwrap_or("unreadable").split(','));
     }
-    let index = entries.len().saturating_sub(position);
-    entries.get(index).map(|entry| parse(entry.trim()))
+    if entries.is_empty() {
+        return None;
+    }
+    // With fewer entries than proxies, the request did not pass all of them, and the client can have made up each one.
+    let entry = entries.len().checked_sub(position).and_then(|index| entries.get(index));
+    Some(entry.and_then(|entry| parse(entry.trim())))
 }
 
 /// The `for` of one element of `Forwarded`.
@@ -73,7 +78,8 @@ mod tests {
         let sent = [("x-forwarded-for", "203.0.113.9, 192.0.2.1"), ("x-forwarded-for", "10.0.0.2")];
         assert_eq!(found(&sent, 1), "10.0.0.2");
         assert_eq!(found(&sent, 2), "192.0.2.1");
-        assert_eq!(found(&sent, 9), "203.0.113.9");
+        assert_eq!(found(&sent, 3), "203.0.113.9");
+        assert_eq!(found(&sent, 4), "10.0.0.1", "not all of the proxies added an entry");
         assert_eq!(found(&[], 1), "10.0.0.1");
     }
 
