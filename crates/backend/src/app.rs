@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use cognito_auth::{BuildError, ResourceServer, Verifier, VerifierBuilder};
+use cognito_auth::{BuildError, ResourceServer, ResourceServerBuilder, Verifier, VerifierBuilder};
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
@@ -232,18 +232,21 @@ impl FromRef<App> for Readiness {
 
 fn resource_server(config: &Config, verifier: Verifier) -> Result<ResourceServer, BuildError> {
     let builder = ResourceServer::builder(verifier).resource(config.resource());
-    let builder = builder.resource_metadata(config.resource_metadata_url());
-    let builder = match config.admin_max_age {
-        Some(max_age) => builder.recent_sign_in(max_age),
-        None => builder,
-    };
-    if config.cognito.require_scopes { builder.build() } else { builder.without_scope_checks().build() }
+    build(config, builder.resource_metadata(config.resource_metadata_url()))
 }
 
 /// The MCP endpoint is a resource of its own: a token that is bound to it opens none of the other routes.
 fn mcp_server(config: &Config, verifier: Verifier) -> Result<ResourceServer, BuildError> {
     let builder = ResourceServer::builder(verifier).resource(config.mcp_resource());
     let builder = builder.resource_metadata(config.mcp_metadata_url());
-    let builder = builder.challenge_scopes(checked_scopes(config).map(|(scope, _)| scope));
+    build(config, builder.challenge_scopes(checked_scopes(config).map(|(scope, _)| scope)))
+}
+
+/// Adds what holds for every resource.
+fn build(config: &Config, builder: ResourceServerBuilder) -> Result<ResourceServer, BuildError> {
+    let builder = match config.admin_max_age {
+        Some(max_age) => builder.recent_sign_in(max_age),
+        None => builder,
+    };
     if config.cognito.require_scopes { builder.build() } else { builder.without_scope_checks().build() }
 }
