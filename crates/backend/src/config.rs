@@ -225,7 +225,7 @@ impl Config {
 
     /// Returns the URL of the metadata document that a 401 of the MCP endpoint names.
     pub(crate) fn mcp_metadata_url(&self) -> String {
-        format!("{}{}", self.resource(), crate::routes::metadata::MCP_PATH)
+        format!("{}{}", self.resource(), crate::routes::metadata::MCP_METADATA_PATH)
     }
 }
 

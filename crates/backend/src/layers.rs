@@ -47,8 +47,13 @@ pub fn surround(app: &App, routes: Router) -> Router {
 }
 
 /// What a client in a browser needs before it has a token, whatever its origin.
-const PUBLIC_PATHS: [&str; 5] =
-    [metadata::PATH, metadata::MCP_PATH, oauth::METADATA_PATH, oauth::REGISTER_PATH, oauth::TOKEN_PATH];
+const PUBLIC_PATHS: [&str; 5] = [
+    metadata::PATH,
+    metadata::MCP_METADATA_PATH,
+    oauth::METADATA_PATH,
+    oauth::REGISTER_PATH,
+    oauth::TOKEN_PATH,
+];
 
 /// Lets web pages of the configured origins call, with a token in a header; the API uses no cookies.
 fn cors(config: &Config) -> Option<CorsLayer> {

@@ -32,7 +32,7 @@ pub fn router(app: &App) -> Router {
     }
     if let Some(server) = app.mcp_server() {
         let endpoint = mcp::router(app).layer(limited(Some(server)));
-        routes = routes.merge(endpoint).route(metadata::MCP_PATH, get(metadata::show_mcp_metadata));
+        routes = routes.merge(endpoint).route(metadata::MCP_METADATA_PATH, get(metadata::show_mcp_metadata));
     }
     if let Some(sign_in) = config.mcp.as_ref().and_then(|mcp| mcp.sign_in.as_ref()) {
         routes = routes.merge(oauth::router(sign_in).layer(limited(None)));

@@ -10,7 +10,7 @@ use crate::{App, Config, auth::checked_scopes, extract::Json};
 pub(crate) const PATH: &str = "/.well-known/oauth-protected-resource";
 
 /// Where the document of the MCP endpoint is: the well-known path goes before the resource's path (RFC 9728 §3.1).
-pub(crate) const MCP_PATH: &str = "/.well-known/oauth-protected-resource/mcp";
+pub(crate) const MCP_METADATA_PATH: &str = "/.well-known/oauth-protected-resource/mcp";
 
 /// The metadata of this protected resource (RFC 9728 §2).
 #[derive(Debug, Clone, Serialize, ToSchema)]
