@@ -57,6 +57,7 @@ struct Findings {
     is_token_outdated: AtomicBool,
     rate_limit: OnceLock<RateLimit>,
     audit: OnceLock<Audit>,
+    is_fault: AtomicBool,
 }
 
 /// An act that the log keeps for later questions: who did what to whom, and with which outcome.
@@ -105,6 +106,11 @@ impl RequestContext {
     /// logged with the status of the response when the request ends.
     pub(crate) fn audit(&self, action: &'static str, subject: &Owner) {
         self.0.audit.get_or_init(|| Audit { action, subject: subject.clone() });
+    }
+
+    /// Notes that the server is at fault although the response does not say so: MCP reports failures with a status of 200.
+    pub(crate) fn set_fault(&self) {
+        self.0.is_fault.store(true, Ordering::Relaxed);
     }
 
     /// Sets the state of the caller's rate limit.
@@ -221,8 +227,9 @@ impl Record {
 
     /// Writes the body of a problem, logs its cause once, and adds the request ID.
     fn finish(&mut self, mut response: Response, request_id: &str) -> Response {
+        self.is_fault = self.context.0.is_fault.load(Ordering::Relaxed);
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-            self.is_fault = problem.is_fault();
+            self.is_fault |= problem.is_fault();
             self.log_problem(&problem);
             response = render(&problem, &response, request_id);
         }

@@ -69,6 +69,14 @@ impl Call {
         self.0.admission.get_or_init(|| self.charge(1)).clone()
     }
 
+    /// Logs the cause of a problem that becomes part of a message, and counts it if the server is at fault.
+    pub(super) fn log(&self, problem: &Problem) {
+        problem.log_cause();
+        if let Some(context) = self.0.context.as_ref().filter(|_| problem.is_fault()) {
+            context.set_fault();
+        }
+    }
+
     fn charge(&self, cost: u32) -> Result<(), Problem> {
         auth::charge(&self.0.app, &self.0.owner, cost, self.0.context.as_ref())
     }

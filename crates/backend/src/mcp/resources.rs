@@ -29,7 +29,7 @@ const PAGE: usize = 50;
 pub(super) async fn list(call: &Call, cursor: Option<&str>) -> Result<ListResourcesResult, ErrorData> {
     call.admit::<ItemsRead>(list_cost(PAGE))?;
     let page = call.app().items().list(call.owner(), PAGE, cursor).await;
-    let page = page.map_err(|error| problem(&error.into()))?;
+    let page = page.map_err(|error| problem(call, &error.into()))?;
     let resources = page.items.into_iter().map(resource).collect();
     let mut result =
         ListResourcesResult::with_all_items(resources).with_ttl_ms(0).with_cache_scope(CacheScope::Private);
@@ -53,9 +53,9 @@ pub(super) async fn read(call: &Call, uri: &str) -> Result<ReadResourceResult, E
     let id = ItemId::from(id.ok_or_else(|| not_found(uri))?);
     let item = call.app().items().read(call.owner(), id).await.map_err(|error| match error {
         Error::ItemNotFound => not_found(uri),
-        error => problem(&error.into()),
+        error => problem(call, &error.into()),
     })?;
-    let text = serde_json::to_string(&item).map_err(|error| problem(&Problem::internal(error)))?;
+    let text = serde_json::to_string(&item).map_err(|error| problem(call, &Problem::internal(error)))?;
     let contents = ResourceContents::text(text, uri).with_mime_type(JSON);
     Ok(ReadResourceResult::new(vec![contents]).with_ttl_ms(0).with_cache_scope(CacheScope::Private))
 }
@@ -70,8 +70,8 @@ fn not_found(uri: &str) -> ErrorData {
     ErrorData::resource_not_found("There is no such item.", Some(json!({ "uri": uri })))
 }
 
-fn problem(problem: &Problem) -> ErrorData {
-    problem.log_cause();
+fn problem(call: &Call, problem: &Problem) -> ErrorData {
+    call.log(problem);
     let text = problem.text().to_owned();
     if problem.status().is_client_error() {
         ErrorData::invalid_params(text, None)

@@ -80,14 +80,14 @@ pub(super) async fn execute<T: Operation>(
             result.content.push(ContentBlock::text(NOTE));
             Ok(result)
         }
-        Ok(Err(error)) => Ok(failed(&Problem::internal(error))),
-        Err(problem) => Ok(failed(&problem)),
+        Ok(Err(error)) => Ok(failed(call, &Problem::internal(error))),
+        Err(problem) => Ok(failed(call, &problem)),
     }
 }
 
 /// The problem document as text: `structuredContent` is only for what the output schema describes.
-fn failed(problem: &Problem) -> CallToolResult {
-    problem.log_cause();
+fn failed(call: &Call, problem: &Problem) -> CallToolResult {
+    call.log(problem);
     let document = serde_json::to_string(&problem.document("")).unwrap_or_default();
     CallToolResult::error(vec![ContentBlock::text(document)])
 }
