@@ -52,10 +52,19 @@ pub struct Attachments {
     pub url_lifetime: Duration,
 }
 
+/// The slowest upload that is waited for, in bytes per second.
+const SLOWEST_UPLOAD: u64 = 64 * 1024; // 64 KiB
+
 impl Attachments {
-    /// Returns until when an upload can arrive: it may start until its URL expires, and gets the same time again to finish.
-    pub(crate) fn upload_deadline(&self, reserved_at: OffsetDateTime) -> OffsetDateTime {
-        reserved_at + 2 * self.url_lifetime
+    /// Returns until when an upload of `size` bytes can arrive.
+    pub(crate) fn upload_deadline(&self, reserved_at: OffsetDateTime, size: u64) -> OffsetDateTime {
+        reserved_at + self.upload_time(size)
+    }
+
+    /// Returns how long an upload of `size` bytes can take: it may start until its URL expires, and then gets the same time
+    /// again to finish, or more if it is large.
+    pub(crate) fn upload_time(&self, size: u64) -> Duration {
+        self.url_lifetime + self.url_lifetime.max(Duration::from_secs(size / SLOWEST_UPLOAD))
     }
 }
 

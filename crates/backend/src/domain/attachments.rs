@@ -162,7 +162,8 @@ impl Attachments {
         let now = Timestamp::now().instant();
         let mut released = false;
         for record in records {
-            let has_expired = self.limits.upload_deadline(record.created_at.instant()) < now;
+            let deadline = self.limits.upload_deadline(record.created_at.instant(), record.size);
+            let has_expired = deadline < now;
             if has_expired
                 && !uploaded.contains(&record.id)
                 && !bucket.is_uploaded(owner, item, record.id).await?

@@ -12,8 +12,9 @@ pub(super) fn freed(attachments: &[Attachment], limits: &Limits) -> Freed {
     let now = Timestamp::now();
     let mut freed = Freed::default();
     for attachment in attachments {
-        if limits.upload_deadline(attachment.created_at.instant()) > now.instant() {
-            freed.held_until = Some(Timestamp::at(limits.upload_deadline(now.instant())));
+        if limits.upload_deadline(attachment.created_at.instant(), attachment.size) > now.instant() {
+            let until = Timestamp::at(limits.upload_deadline(now.instant(), attachment.size));
+            freed.held_until = freed.held_until.max(Some(until));
         } else {
             freed.files += 1;
             freed.bytes += attachment.bytes();

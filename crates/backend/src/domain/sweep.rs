@@ -180,7 +180,7 @@ impl Sweep {
         options: &SweepOptions,
         report: &mut SweepReport,
     ) -> Result<HashSet<(ItemId, AttachmentId)>, Error> {
-        let min_age = options.min_age.unwrap_or(2 * self.limits.url_lifetime + MARGIN);
+        let min_age = options.min_age.unwrap_or(self.limits.upload_time(self.limits.max_bytes) + MARGIN);
         let newest = Timestamp::now().instant() - min_age;
         let (mut uploaded, mut next) = (HashSet::new(), None);
         loop {
@@ -238,7 +238,8 @@ impl Sweep {
     ) -> Result<(), Error> {
         let now = Timestamp::now().instant();
         for ((item, id), attachment) in missing {
-            let has_expired = self.limits.upload_deadline(attachment.created_at.instant()) < now;
+            let deadline = self.limits.upload_deadline(attachment.created_at.instant(), attachment.size);
+            let has_expired = deadline < now;
             if !has_expired || bucket.is_uploaded(owner, *item, *id).await? {
                 continue;
             }
