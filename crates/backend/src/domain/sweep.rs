@@ -151,6 +151,7 @@ impl Sweep {
         options: &SweepOptions,
         report: &mut SweepReport,
     ) -> Result<(), Error> {
+        let started = Timestamp::now();
         // Read first: with every change from here on, the correction below fails.
         let usage = self.store.usage(owner).await?;
         let mut records = Records::new();
@@ -160,7 +161,7 @@ impl Sweep {
             i64::try_from(records.len()).unwrap_or(i64::MAX),
             records.values().map(Attachment::bytes).sum::<i64>(),
         );
-        let uploaded = self.remove_strays(bucket, owner, &records, options, report).await?;
+        let uploaded = self.remove_strays(bucket, owner, &records, started, options, report).await?;
         self.finish_removals(owner, &mut records, options, report).await?;
         records.retain(|key, _| !uploaded.contains(key));
         self.release_abandoned(bucket, owner, &records, options, report).await?;
@@ -171,17 +172,19 @@ impl Sweep {
         Ok(())
     }
 
-    /// Removes the files without a record. Returns the keys of the others.
+    /// Removes the files without a record. Returns the keys of the others. `started` is before the records were read: a file
+    /// that is younger may have a record that is not among them.
     async fn remove_strays(
         &self,
         bucket: &Bucket,
         owner: &Owner,
         records: &Records,
+        started: Timestamp,
         options: &SweepOptions,
         report: &mut SweepReport,
     ) -> Result<HashSet<(ItemId, AttachmentId)>, Error> {
         let min_age = options.min_age.unwrap_or(self.limits.upload_time(self.limits.max_bytes) + MARGIN);
-        let newest = Timestamp::now().instant() - min_age;
+        let newest = started.instant() - min_age;
         let (mut uploaded, mut next) = (HashSet::new(), None);
         loop {
             let page = bucket.files(owner, next).await?;
