@@ -112,7 +112,9 @@ impl AuthorizeQuery {
                 "resource must be the URL of the MCP endpoint",
             ));
         }
-        let scope = granted_scope(config, self.scope.as_deref());
+        let Some(scope) = granted_scope(config, self.scope.as_deref()) else {
+            return Err(self.reject(config, "invalid_scope", "scope contains one that this server does not have"));
+        };
         Ok(AuthorizationRequest { redirect_uri: self.redirect_uri, state: self.state, scope, code_challenge })
     }
 
@@ -150,14 +152,21 @@ impl AuthorizationRequest {
     }
 }
 
-/// The scopes that were asked for and exist, or else all: clients ask for none, or for `offline_access`, for which Cognito
-/// would end the sign-in with an error.
-fn granted_scope(config: &Config, asked: Option<&str>) -> String {
+/// Scopes of OpenID Connect. Clients ask for them by default, but they say nothing about what a client may do here.
+const OIDC_SCOPES: [&str; 6] = ["openid", "profile", "email", "phone", "address", "offline_access"];
+
+/// The scopes of this server that were asked for, or all if there are none: clients ask for no scope, or for those of OpenID
+/// Connect, for some of which Cognito would end the sign-in with an error. `None` if another scope was asked for.
+fn granted_scope(config: &Config, asked: Option<&str>) -> Option<String> {
     let known: Vec<_> = checked_scopes(config).map(|(scope, _)| scope).collect();
-    let asked: Vec<_> = asked.unwrap_or_default().split(' ').filter(|scope| known.contains(scope)).collect();
-    let granted = if asked.is_empty() { known } else { asked };
-    // A pool whose scopes are not checked has none of its own.
-    if granted.is_empty() { "openid".to_owned() } else { granted.join(" ") }
+    if known.is_empty() {
+        // A pool whose scopes are not checked has none of its own.
+        return Some("openid".to_owned());
+    }
+    let asked = asked.unwrap_or_default().split(' ').filter(|scope| !scope.is_empty());
+    let asked: Vec<_> = asked.filter(|scope| !OIDC_SCOPES.contains(scope)).collect();
+    let granted = if asked.is_empty() { &known } else { &asked };
+    granted.iter().all(|scope| known.contains(scope)).then(|| granted.join(" "))
 }
 
 /// Clients write the resource in several ways: the endpoint or its origin, with or without a slash.

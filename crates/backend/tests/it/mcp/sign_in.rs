@@ -333,6 +333,8 @@ async fn a_request_is_rejected_at_the_client_only_if_its_uri_is_allowed() {
             (("response_type", "token"), "unsupported_response_type"),
             (("resource", "https://other.example/mcp"), "invalid_target"),
             (("resource", "http://127.0.0.1:8000/mcp2"), "invalid_target"),
+            (("scope", "items/admin"), "invalid_scope"),
+            (("scope", "items/read items/admin"), "invalid_scope"),
         ] {
             let location = sign_in.get(&sign_in.authorize(&[change]), "").await.location();
             assert_eq!(location.path(), CLIENT);
