@@ -370,6 +370,14 @@ mod tests {
     }
 
     #[test]
+    fn settings_of_mcp_are_checked_only_where_it_is_on() {
+        let uris = ("MCP_REDIRECT_URIS", "https://client.example/callback");
+        let error = read(&[("MCP", "true"), uris]).unwrap_err();
+        assert!(error.mistakes[0].starts_with("MCP_CLIENT_ID"), "{error}");
+        assert!(read(&[("MCP", "false"), uris]).unwrap().mcp.is_none());
+    }
+
+    #[test]
     fn an_origin_is_compared_as_browsers_send_it() {
         let config = read(&[("CORS_ALLOWED_ORIGINS", "https://a.example, http://localhost:3000")]).unwrap();
         assert_eq!(config.cors_allowed_origins, ["https://a.example", "http://localhost:3000"]);

@@ -59,7 +59,9 @@ impl fmt::Debug for BrokerKey {
 
 /// Reads the settings, if the endpoint is turned on.
 pub(super) fn mcp(from: &mut Variables<'_>, cognito: Option<&Cognito>) -> Option<Mcp> {
-    let is_on = from.flag("MCP", false);
+    if !from.flag("MCP", false) {
+        return None;
+    }
     let client_id = from.optional("MCP_CLIENT_ID");
     let redirect_uris = from.parsed(
         "MCP_REDIRECT_URIS",
@@ -69,9 +71,13 @@ pub(super) fn mcp(from: &mut Variables<'_>, cognito: Option<&Cognito>) -> Option
     let broker_key = from.parsed("MCP_BROKER_KEY", "a secret of at least 32 characters", BrokerKey::new);
     let sign_in = match (client_id, cognito) {
         (Some(client_id), Some(cognito)) => sign_in(from, cognito, client_id, redirect_uris, broker_key),
+        (None, _) if redirect_uris.is_some() => {
+            from.mistakes.push("MCP_CLIENT_ID is required with MCP_REDIRECT_URIS: it signs in there".to_owned());
+            None
+        }
         _ => None,
     };
-    is_on.then_some(Mcp { sign_in })
+    Some(Mcp { sign_in })
 }
 
 fn sign_in(
