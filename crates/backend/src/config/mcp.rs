@@ -72,7 +72,7 @@ pub(super) fn mcp(from: &mut Variables<'_>, cognito: Option<&Cognito>) -> Option
     let sign_in = match (client_id, cognito) {
         (Some(client_id), Some(cognito)) => sign_in(from, cognito, client_id, redirect_uris, broker_key),
         (None, _) if redirect_uris.is_some() => {
-            from.mistakes.push("MCP_CLIENT_ID is required with MCP_REDIRECT_URIS: it signs in there".to_owned());
+            from.mistakes.push("MCP_CLIENT_ID is required with MCP_REDIRECT_URIS".to_owned());
             None
         }
         _ => None,

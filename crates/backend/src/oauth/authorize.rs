@@ -113,7 +113,7 @@ impl AuthorizeQuery {
             ));
         }
         let Some(scope) = granted_scope(config, self.scope.as_deref()) else {
-            return Err(self.reject(config, "invalid_scope", "scope contains one that this server does not have"));
+            return Err(self.reject(config, "invalid_scope", "scope names one that does not exist"));
         };
         Ok(AuthorizationRequest { redirect_uri: self.redirect_uri, state: self.state, scope, code_challenge })
     }

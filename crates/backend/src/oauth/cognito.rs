@@ -92,8 +92,8 @@ impl Cognito {
                 serde_json::from_slice(&body).map(Ok).map_err(|_| "the answer has no access token".to_owned())
             }
             // These are about the rate or the network, not about the code or the refresh token.
-            status @ (StatusCode::FORBIDDEN | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS) => {
-                Err(status.to_string())
+            StatusCode::FORBIDDEN | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+                Err(response.status().to_string())
             }
             status if status.is_client_error() => {
                 let refusal =

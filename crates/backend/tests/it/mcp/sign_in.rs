@@ -536,9 +536,14 @@ async fn refresh_tokens_pass_through_and_outages_are_told() {
         (refused.status, &refused.json()["error"]),
         (StatusCode::BAD_REQUEST, &json!("invalid_grant"))
     );
-    for (status, body) in
-        [(500, json!({})), (200, json!({"no": "token"})), (302, json!({})), (403, json!("<html>"))]
-    {
+    for (status, body) in [
+        (500, json!({})),
+        (200, json!({"no": "token"})),
+        (302, json!({})),
+        (403, json!({"error": "invalid_grant"})),
+        (429, json!({"error": "invalid_grant"})),
+        (400, json!({"error": "unheard_of"})),
+    ] {
         broker.cognito.answer(status, body);
         let answer = refresh().await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{status}");
