@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::start;
-use crate::support::{Persona, TestApp};
+use crate::support::{Fault, Persona, TestApp};
 
 #[tokio::test]
 async fn tools_do_what_the_routes_do_with_one_call_each() {
@@ -221,4 +221,17 @@ async fn items_are_resources() {
     }
     let cursor = alice.rpc("resources/list", json!({"cursor": "x"})).await.json();
     assert_eq!(cursor["error"]["code"], -32602);
+}
+
+#[tokio::test]
+async fn failures_of_the_server_are_counted_as_faults() {
+    let (app, faults) = TestApp::with_faults(&[("MCP", "true")]).await;
+    let alice = app.user("alice");
+    alice.problem("read_item", json!({"id": "not even valid"})).await;
+    assert!(!app.metrics().contains("http_faults_total{"), "{}", app.metrics());
+    faults.set(Fault::Refuse);
+    assert_eq!(alice.problem("list_items", json!({})).await["status"], 503);
+    alice.rpc("resources/list", json!({})).await;
+    let counted = r#"http_faults_total{method="POST",route="/mcp"} 2"#;
+    assert!(app.metrics().contains(counted), "{}", app.metrics());
 }
