@@ -17,7 +17,7 @@ pub(in crate::http) enum Access {
     /// Everybody may call it; what it takes is in the request.
     Open,
     /// The request has the access token of a user.
-    AccessToken,
+    WithToken,
     /// The request is signed with AWS credentials.
     Signed,
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::access::Access::{self, AccessToken, Open, Signed};
+use super::access::Access::{self, WithToken, Open, Signed};
 use super::error::ApiError;
 use super::input::Input;
 use super::{account, admin_groups, admin_users, password, pool, sign_in, sign_up, software_token, tokens};
@@ -36,18 +36,18 @@ operations! {
     "ConfirmForgotPassword", Open, password::confirm_forgot_password;
     "GetTokensFromRefreshToken", Open, tokens::get_tokens_from_refresh_token;
     "RevokeToken", Open, tokens::revoke_token;
-    "ChangePassword", AccessToken, password::change_password;
-    "GlobalSignOut", AccessToken, tokens::global_sign_out;
-    "GetUser", AccessToken, account::get_user;
-    "DeleteUser", AccessToken, account::delete_user;
-    "UpdateUserAttributes", AccessToken, account::update_user_attributes;
-    "DeleteUserAttributes", AccessToken, account::delete_user_attributes;
-    "GetUserAttributeVerificationCode", AccessToken, account::get_user_attribute_verification_code;
-    "VerifyUserAttribute", AccessToken, account::verify_user_attribute;
-    "GetUserAuthFactors", AccessToken, account::get_user_auth_factors;
+    "ChangePassword", WithToken, password::change_password;
+    "GlobalSignOut", WithToken, tokens::global_sign_out;
+    "GetUser", WithToken, account::get_user;
+    "DeleteUser", WithToken, account::delete_user;
+    "UpdateUserAttributes", WithToken, account::update_user_attributes;
+    "DeleteUserAttributes", WithToken, account::delete_user_attributes;
+    "GetUserAttributeVerificationCode", WithToken, account::get_user_attribute_verification_code;
+    "VerifyUserAttribute", WithToken, account::verify_user_attribute;
+    "GetUserAuthFactors", WithToken, account::get_user_auth_factors;
     "AssociateSoftwareToken", Open, software_token::associate_software_token;
     "VerifySoftwareToken", Open, software_token::verify_software_token;
-    "SetUserMFAPreference", AccessToken, software_token::set_user_mfa_preference;
+    "SetUserMFAPreference", WithToken, software_token::set_user_mfa_preference;
     "AdminCreateUser", Signed, admin_users::admin_create_user;
     "AdminGetUser", Signed, admin_users::admin_get_user;
     "AdminSetUserPassword", Signed, admin_users::admin_set_user_password;
