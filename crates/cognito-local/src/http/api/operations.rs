@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::access::Access::{self, WithToken, Open, Signed};
+use super::access::Access::{self, Open, Signed, WithToken};
 use super::error::ApiError;
 use super::input::Input;
 use super::{account, admin_groups, admin_users, password, pool, sign_in, sign_up, software_token, tokens};
