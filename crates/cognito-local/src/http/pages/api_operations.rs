@@ -29,7 +29,7 @@ pub(super) async fn api_operations(State(urls): State<Arc<PoolUrls>>) -> Respons
         endpoint: urls.origin.clone(),
         groups: vec![
             group("Without credentials", Access::Open),
-            group("With the access token of a user", Access::AccessToken),
+            group("With the access token of a user", Access::WithToken),
             group("Signed with any AWS credentials", Access::Signed),
         ],
     };
