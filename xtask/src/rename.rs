@@ -5,7 +5,7 @@ use std::fs;
 use crate::repository::Repository;
 
 /// Where the resource has its name: the API, its clients, its deployment and its documents.
-const RENAMED: [&str; 15] = [
+const RENAMED: [&str; 14] = [
     ".ci/",
     ".env.example",
     "CONTRIBUTING.md",
@@ -16,7 +16,6 @@ const RENAMED: [&str; 15] = [
     "crates/cli/",
     "crates/cognito-local/",
     "crates/dev/",
-    "crates/mcp/",
     "deploy/",
     "docs/",
     "examples/",

@@ -23,7 +23,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use crate::{
@@ -48,6 +48,13 @@ const LARGE_BODIES_KIB: usize = 32 * 1024; // 32 MiB
 /// The parts of it that one caller and one address may take, but at least one body of the largest size.
 const CALLERS: usize = 16;
 const ADDRESSES: usize = 4;
+
+/// How long a request waits for a slot. The wait is short, because a late answer is worth less than an early rejection.
+const SLOT_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// How long a rejection for want of a slot is held back. Many clients repeat a request at once, and rejections that cost
+/// as much as answers would leave little time for answers.
+const OVERLOAD_PAUSE: Duration = Duration::from_millis(900);
 
 /// Answers up to this size fit into the send buffer; a caller's share is not held until they are sent.
 const SMALL_ANSWER_BYTES: u64 = 8 * 1024; // 8 KiB
@@ -120,11 +127,13 @@ async fn run(
         body = drained(body).await;
     }
     let request = Request::from_parts(parts, body);
-    let slot = limits.slots.try_acquire();
-    let slot = slot.map_err(|_| {
-        Problem::unavailable("The server has too much to do right now.", 1).rejection(Reason::Overload)
-    })?;
-    let response = tokio::time::timeout(limits.request_timeout, next.run(request)).await.map_err(|_| {
+    let Ok(Ok(slot)) = timeout(SLOT_TIMEOUT, limits.slots.acquire()).await else {
+        drop((request, body_memory));
+        sleep(OVERLOAD_PAUSE).await;
+        let problem = Problem::unavailable("The server has too much to do right now.", 1);
+        return Err(problem.rejection(Reason::Overload));
+    };
+    let response = timeout(limits.request_timeout, next.run(request)).await.map_err(|_| {
         let seconds = limits.request_timeout.as_secs();
         Problem::unavailable(format!("The request was not finished within {seconds} s."), 1)
     })?;
@@ -164,7 +173,7 @@ async fn drained(mut body: Body) -> Body {
         return body;
     }
     let all = async { while let Some(Ok(_)) = body.frame().await {} };
-    let _ = tokio::time::timeout(DRAIN_TIMEOUT, all).await;
+    let _ = timeout(DRAIN_TIMEOUT, all).await;
     Body::empty()
 }
 

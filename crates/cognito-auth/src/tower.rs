@@ -19,7 +19,7 @@
 //! ```
 //!
 //! - **axum**: [`Caller`](crate::Caller) uses what the layer verified, if both have the same [`ResourceServer`].
-//! - **tonic**: `Server::builder().layer(server.layer::<P>())`. A request of gRPC gets a `grpc-status`:
+//! - **tonic**: `Server::builder().layer(server.layer::<P>().grpc())`. A rejected request gets a `grpc-status`:
 //!   `UNAUTHENTICATED`, `PERMISSION_DENIED` or `UNAVAILABLE`. A method finds the token with
 //!   `request.extensions().get::<AccessToken>()`.
 //! - **rmcp**: wrap `StreamableHttpService`. A tool finds the token in the extensions of its `http::request::Parts`.
@@ -79,13 +79,15 @@ struct Guard {
     server: ResourceServer,
     requirements: Requirements,
     is_optional: bool,
+    is_grpc: bool,
 }
 
 impl ResourceServer {
     /// Creates a [layer](crate::tower) that lets only requests pass whose access token is valid and fulfils the policy
     /// `P`, for example [`Authenticated`](crate::Authenticated).
     pub fn layer<P: Policy>(&self) -> AuthLayer {
-        let guard = Guard { server: self.clone(), requirements: P::REQUIREMENTS, is_optional: false };
+        let guard =
+            Guard { server: self.clone(), requirements: P::REQUIREMENTS, is_optional: false, is_grpc: false };
         AuthLayer { guard, body: EmptyBody }
     }
 }
@@ -95,6 +97,15 @@ impl<F> AuthLayer<F> {
     /// rejected.
     pub fn optional(mut self) -> Self {
         self.guard.is_optional = true;
+        self
+    }
+
+    /// Responds to rejected gRPC requests with a `grpc-status`, as gRPC clients expect it.
+    ///
+    /// The HTTP status of such a response is 200. Use this only for gRPC services: a proxy that asks a service whether a
+    /// request may pass would read 200 as permission, and the client chooses the `Content-Type` that marks gRPC.
+    pub fn grpc(mut self) -> Self {
+        self.guard.is_grpc = true;
         self
     }
 
@@ -137,7 +148,10 @@ where
             let (mut parts, content) = request.into_parts();
             match guard.admit(&mut parts).await {
                 Ok(()) => inner.call(Request::from_parts(parts, content)).await,
-                Err(rejection) => Ok(response(rejection, &parts, &body)),
+                Err(rejection) => {
+                    let content_type = guard.is_grpc.then(|| grpc::content_type(&parts.headers)).flatten();
+                    Ok(response(rejection, content_type, &body))
+                }
             }
         })
     }
@@ -160,9 +174,14 @@ impl Guard {
     }
 }
 
-/// Responds to a rejected request. Like axum's, the response has the rejection in its extensions.
-fn response<B>(rejection: AuthRejection, request: &Parts, body: &impl RejectionBody<B>) -> Response<B> {
-    let mut response = match grpc::content_type(&request.headers) {
+/// Responds to a rejected request, which had this content type if it was gRPC. Like axum's, the response has the rejection
+/// in its extensions.
+fn response<B>(
+    rejection: AuthRejection,
+    grpc_content_type: Option<&HeaderValue>,
+    body: &impl RejectionBody<B>,
+) -> Response<B> {
+    let mut response = match grpc_content_type {
         Some(content_type) => {
             let mut response = body.response("", String::new());
             response.headers_mut().insert(CONTENT_TYPE, content_type.clone());

@@ -29,7 +29,7 @@ fn systemd_unit_allows_what_the_default_settings_use() {
     };
     let limits = config(&TestPool::new(), &[]).limits;
     assert!(number("LimitNOFILE") > limits.connections + 1024 + 2 * limits.concurrent_requests + 256);
-    assert!(number("MemoryMax") >= 256 + limits.concurrent_requests * 128 / 1024 + 128);
+    assert!(number("MemoryMax") >= 512 + limits.concurrent_requests * 128 / 1024 + 128);
     assert!(number("TimeoutStopSec") as u64 >= 2 * limits.shutdown_timeout.as_secs() + 5);
 }
 

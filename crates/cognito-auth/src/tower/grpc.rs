@@ -11,7 +11,10 @@ const UNAUTHENTICATED: u16 = 16;
 
 /// Returns the content type of a gRPC request, and `None` for any other request.
 pub(super) fn content_type(headers: &HeaderMap) -> Option<&HeaderValue> {
-    headers.get(CONTENT_TYPE).filter(|value| value.as_bytes().starts_with(b"application/grpc"))
+    headers.get(CONTENT_TYPE).filter(|value| {
+        let suffix = value.as_bytes().strip_prefix(b"application/grpc");
+        suffix.is_some_and(|suffix| matches!(suffix.first(), None | Some(b'+' | b';')))
+    })
 }
 
 /// Returns the headers with the status of gRPC.

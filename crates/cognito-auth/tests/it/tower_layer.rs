@@ -190,13 +190,28 @@ async fn rejected_grpc_request_gets_a_status_that_tonic_reads() {
     ] {
         let mut request = request(token);
         request.headers_mut().insert(CONTENT_TYPE, "application/grpc+proto".parse().unwrap());
-        let response = send(layer.body(|text| text), request).await;
+        let response = send(layer.grpc().body(|text| text), request).await;
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()[CONTENT_TYPE], "application/grpc+proto");
         assert_eq!(response.body(), "");
         let status = tonic::Status::from_header_map(response.headers()).unwrap();
         assert_eq!(status.code(), code);
         assert_eq!(status.message(), response.extensions().get::<AuthRejection>().unwrap().detail());
+    }
+}
+
+#[tokio::test]
+async fn content_type_of_grpc_does_not_turn_a_401_into_a_200() {
+    let server = TestPool::new().resource_server();
+    for (layer, content_type) in [
+        (server.layer::<Authenticated>(), "application/grpc"),
+        (server.layer::<Authenticated>().grpc(), "application/grpcfoo"),
+        (server.layer::<Authenticated>().grpc(), "application/json"),
+    ] {
+        let mut request = request(None);
+        request.headers_mut().insert(CONTENT_TYPE, content_type.parse().unwrap());
+        let response = send(layer.body(|text| text), request).await;
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{content_type}");
     }
 }
 
