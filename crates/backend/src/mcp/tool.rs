@@ -74,7 +74,7 @@ pub(super) async fn execute<T: Operation>(
         Ok(input) => input.run(call).await,
         Err(problem) => Err(problem),
     };
-    match output.map(|output| serde_json::to_value(output)) {
+    match output.map(serde_json::to_value) {
         Ok(Ok(output)) => {
             let mut result = CallToolResult::structured(output);
             result.content.push(ContentBlock::text(NOTE));

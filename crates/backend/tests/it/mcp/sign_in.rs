@@ -22,10 +22,12 @@ struct SignIn {
     cognito: Cognito,
 }
 
+type Form = Vec<(String, String)>;
+
 #[derive(Clone)]
 struct Cognito {
     url: String,
-    forms: Arc<Mutex<Vec<Vec<(String, String)>>>>,
+    forms: Arc<Mutex<Vec<Form>>>,
     answer: Arc<Mutex<(u16, Value)>>,
 }
 

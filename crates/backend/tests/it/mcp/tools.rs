@@ -162,8 +162,8 @@ async fn results_are_what_the_output_schemas_describe() {
 
 async fn describe(persona: &Persona, name: &str) -> Value {
     let tools = persona.rpc("tools/list", json!({})).await.json()["result"]["tools"].clone();
-    let tools = tools.as_array().unwrap().iter();
-    tools.cloned().find(|tool| tool["name"] == name).unwrap_or_else(|| panic!("no {name}"))
+    let mut tools = tools.as_array().unwrap().iter();
+    tools.find(|&tool| tool["name"] == name).cloned().unwrap_or_else(|| panic!("no {name}"))
 }
 
 #[tokio::test]
