@@ -200,8 +200,10 @@ impl Inner {
         self.with_state(|state| match outcome {
             Ok((text, lifetime)) => {
                 let token = MachineToken(text.into());
-                let expires_at = started + lifetime.saturating_sub(EXPIRY_MARGIN);
-                state.next_fetch = started + lifetime * fastrand::u32(700..=800) / 1_000;
+                // Even a token that is about to expire serves the calls that wait for it.
+                let expires_at = started + lifetime.saturating_sub(EXPIRY_MARGIN).max(RETRY_INTERVAL);
+                let renewal = lifetime * fastrand::u32(700..=800) / 1_000;
+                state.next_fetch = started + renewal.max(RETRY_INTERVAL);
                 state.failure = None;
                 state.token = Some(Cached { token: token.clone(), expires_at });
                 Ok(token)

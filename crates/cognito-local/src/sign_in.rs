@@ -119,12 +119,14 @@ impl SignIns {
             _ => (turn, None),
         };
         let now_ms = self.clock.unix_millis();
-        let (sub, verifier) = (right_user.as_ref().map(|user| user.sub.clone()), new_verifier);
+        let verified = right_user.as_ref().map(|user| (user.sub.clone(), user.credentials.hash.clone()));
         self.store
             .write(move |tx| {
-                let Some(sub) = sub else { return throttle::record_failure(tx, &subject, now_ms) };
-                if let Some(verifier) = verifier {
-                    users::set_srp_verifier(tx, &sub, &verifier)?;
+                let Some((sub, hash)) = verified else {
+                    return throttle::record_failure(tx, &subject, now_ms);
+                };
+                if let Some(verifier) = new_verifier {
+                    users::set_srp_verifier(tx, &sub, &hash, &verifier)?;
                 }
                 throttle::clear(tx, &subject)
             })

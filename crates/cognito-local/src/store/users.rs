@@ -173,15 +173,17 @@ pub(crate) fn delete(connection: &Connection, sub: &str) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Stores the verifier of the present password.
+/// Stores the verifier of the password with this hash, unless the password was replaced meanwhile: the old one must not
+/// work again.
 pub(crate) fn set_srp_verifier(
     connection: &Connection,
     sub: &str,
+    hash: &str,
     srp: &SrpVerifier,
 ) -> Result<(), StoreError> {
     connection.execute(
-        "UPDATE users SET srp_salt = ?2, srp_verifier = ?3 WHERE sub = ?1",
-        params![sub, srp.salt, srp.verifier],
+        "UPDATE users SET srp_salt = ?3, srp_verifier = ?4 WHERE sub = ?1 AND password_hash = ?2",
+        params![sub, hash, srp.salt, srp.verifier],
     )?;
     Ok(())
 }
