@@ -124,9 +124,10 @@ fn user_claims(payload: Vec<u8>, header: Header, checks: &Checks, now: i64) -> R
     })
 }
 
-/// Whether the text is a UUID, so that it is safe in the path of a URL.
+/// Whether the text is a UUID in lower case, as AWS writes key IDs, so that it is safe in the path of a URL. Other
+/// spellings would be other keys.
 fn is_uuid(text: &str) -> bool {
     let groups: Vec<&str> = text.split('-').collect();
     let lengths = groups.iter().map(|group| group.len());
-    lengths.eq([8, 4, 4, 4, 12]) && groups.concat().bytes().all(|byte| byte.is_ascii_hexdigit())
+    lengths.eq([8, 4, 4, 4, 12]) && groups.concat().bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -150,6 +150,7 @@ async fn token_that_is_not_for_this_application_is_rejected_without_a_fetch() {
         ("crit", json!(["exp"])),
         ("kid", json!("../../other-bucket/key")),
         ("kid", json!("0f6b1c0e-9b1d-4a6e-8f7a-0123456789zz")),
+        ("kid", json!(KID.to_uppercase())),
         ("signer", json!(other)),
         ("signer", json!(null)),
         ("client", json!("other")),
