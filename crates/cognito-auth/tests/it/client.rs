@@ -1,6 +1,6 @@
 //! Access tokens for machine clients.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,18 +19,20 @@ use crate::local_pool::RunningPool;
 
 scope!(ItemsRead = "items/read");
 
-/// A token endpoint that accepts one secret and numbers its tokens, each valid for an hour.
+/// A token endpoint that accepts one secret and numbers its tokens, each valid for an hour by default.
 #[derive(Clone, Default)]
 struct Endpoint {
     secret: Arc<Mutex<String>>,
     requests: Arc<AtomicUsize>,
     forms: Arc<Mutex<Vec<String>>>,
     is_down: Arc<Mutex<bool>>,
+    lifetime_seconds: Arc<AtomicU32>,
 }
 
 impl Endpoint {
     async fn start(secret: &str) -> (Self, String) {
         let endpoint = Self { secret: Arc::new(Mutex::new(secret.to_owned())), ..Self::default() };
+        endpoint.lifetime_seconds.store(3600, Ordering::SeqCst);
         let respond = {
             let endpoint = endpoint.clone();
             async move |headers: HeaderMap, form: String| endpoint.respond(&headers, form)
@@ -52,7 +54,9 @@ impl Endpoint {
         if headers[AUTHORIZATION] != format!("Basic {}", BASE64_STANDARD.encode(expected)) {
             return (StatusCode::BAD_REQUEST, r#"{"error":"invalid_client"}"#.to_owned());
         }
-        let body = format!(r#"{{"access_token":"token-{number}","expires_in":3600,"token_type":"Bearer"}}"#);
+        let lifetime = self.lifetime_seconds.load(Ordering::SeqCst);
+        let body =
+            format!(r#"{{"access_token":"token-{number}","expires_in":{lifetime},"token_type":"Bearer"}}"#);
         (StatusCode::OK, body)
     }
 
@@ -89,6 +93,17 @@ async fn token_is_fetched_once_for_concurrent_calls() {
     let token = source.token().await.unwrap();
     assert!(token.header().is_sensitive());
     assert!(!format!("{token:?} {source:?}").contains("token-1"));
+}
+
+#[tokio::test]
+async fn token_with_a_short_life_serves_all_calls_of_a_second() {
+    let (endpoint, url) = Endpoint::start("secret").await;
+    endpoint.lifetime_seconds.store(5, Ordering::SeqCst);
+    let source = source(&url, &TestClock::new());
+    for _ in 0..20 {
+        assert_eq!(text(&source).await, "token-1");
+    }
+    assert_eq!(endpoint.requests(), 1);
 }
 
 #[tokio::test]
