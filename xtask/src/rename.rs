@@ -234,6 +234,14 @@ mod tests {
     }
 
     #[test]
+    fn every_renamed_place_exists() {
+        let repository = Repository::find().unwrap();
+        for prefix in RENAMED {
+            assert!(repository.files().any(|path| path.starts_with(prefix)), "{prefix}");
+        }
+    }
+
+    #[test]
     fn names_that_are_not_a_noun_are_rejected() {
         for name in ["", "Note", "my note", "n0te"] {
             assert!(Name::new(name, "notes").is_err(), "{name}");
