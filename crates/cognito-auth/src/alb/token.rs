@@ -129,5 +129,6 @@ fn user_claims(payload: Vec<u8>, header: Header, checks: &Checks, now: i64) -> R
 fn is_uuid(text: &str) -> bool {
     let groups: Vec<&str> = text.split('-').collect();
     let lengths = groups.iter().map(|group| group.len());
-    lengths.eq([8, 4, 4, 4, 12]) && groups.concat().bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    lengths.eq([8, 4, 4, 4, 12])
+        && groups.concat().bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
