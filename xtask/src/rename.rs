@@ -129,9 +129,8 @@ fn is_foreign(before: &str, word: &str, after: &str, storage: bool) -> bool {
     // TypeScript's `export type Item` is the resource's.
     let associated_type = word == "Item"
         && !before.ends_with("export type ")
-        && before.ends_with(['<', ' '])
-        && after.starts_with([':', ' '])
-        && (before.ends_with('<') || before.ends_with("type "));
+        && (before.ends_with('<') || before.ends_with("type "))
+        && after.starts_with([':', ' ']);
     let of_the_sdk = matches!(word, "update_item" | "delete_item")
         && (before.ends_with('.') && after.starts_with("()") || after.starts_with("::"));
     let of_a_row = storage && matches!(word, "item" | "items") && before.ends_with('.');
